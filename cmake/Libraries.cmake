@@ -1,0 +1,13 @@
+# The third-party libraries, all from Debian packages. Those that the static stage program needs too are given by
+# their linker name: the linker then takes the archive for a static program and the shared object for the others.
+find_package(Threads REQUIRED)
+find_package(CURL REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+
+# libarchive.a wants libacl, which its package config does not say.
+set(ARCHIVE_LIBRARIES archive acl z zstd deflate)
+set(CRYPTO_LIBRARIES crypto)

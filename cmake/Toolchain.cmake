@@ -1,0 +1,20 @@
+# How everything is compiled: the standard, the warnings, ccache and the sanitizers.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
+
+# IMAGEBUILD_SANITIZE: "address,undefined" or "thread" (the presets asan and tsan set it).
+set(IMAGEBUILD_SANITIZE "" CACHE STRING "Sanitizers that everything but the static programs is compiled with")
+if(IMAGEBUILD_SANITIZE)
+  add_compile_options(-fsanitize=${IMAGEBUILD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${IMAGEBUILD_SANITIZE})
+endif()
