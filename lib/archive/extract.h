@@ -1,0 +1,29 @@
+// Applies a layer to a folder on disk (OCI image-spec, layer.md "Applying Changesets").
+#pragma once
+
+#include <functional>
+
+#include "archive/tar_reader.h"
+#include "base/result.h"
+#include "base/stream.h"
+
+namespace imagebuild::archive {
+
+struct ExtractOptions {
+  ReadLimits limits;
+  // Keep owners, device nodes and set-id bits. Off for a caller without root: files then belong to the caller, and a
+  // device node is kUnsupported.
+  bool keep_owners = true;
+  // Interpret ".wh." names (a layer). Off for a plain archive that ADD unpacks.
+  bool whiteouts = true;
+  // Told about each entry after it was written.
+  std::function<void(const Node&)> on_node;
+};
+
+// Reads the uncompressed tar and changes the tree below the open folder `root_fd`. No entry touches anything outside:
+// every parent is resolved below the root with symlinks followed inside it, and no link on the way can lead out, not
+// even one that another process swaps in meanwhile. An entry replaces what is there unless both are folders. Folders
+// get their times last. On an error the tree is left half-written: extract into a fresh folder and rename it.
+Status extract(ByteSource& tar, int root_fd, const ExtractOptions& options);
+
+}  // namespace imagebuild::archive
