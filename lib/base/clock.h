@@ -13,6 +13,8 @@ using Clock = std::function<WallTime()>;
 // Returns after the duration, or earlier if whoever waits was told to stop.
 using Sleeper = std::function<void(std::chrono::milliseconds)>;
 
-inline WallTime system_clock_now() { return std::chrono::system_clock::now(); }
+inline WallTime system_clock_now() {
+  return std::chrono::system_clock::now();
+}
 
 }  // namespace imagebuild

@@ -48,8 +48,7 @@ ErrorCode code_of_errno(int value) {
 }  // namespace
 
 Error system_error(std::string_view what, int errno_value) {
-  return Error{code_of_errno(errno_value),
-               std::string(what) + ": " + std::generic_category().message(errno_value)};
+  return Error{code_of_errno(errno_value), std::string(what) + ": " + std::generic_category().message(errno_value)};
 }
 
 }  // namespace imagebuild

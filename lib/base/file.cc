@@ -41,7 +41,8 @@ Status write_file_atomically(const fs::path& path, std::string_view content, uns
 
 Result<TempDir> TempDir::create(std::string_view prefix, const fs::path& parent) {
   const char* configured = std::getenv("TMPDIR");
-  const fs::path base = !parent.empty() ? parent : fs::path(configured != nullptr && *configured != '\0' ? configured : "/tmp");
+  const fs::path base =
+      !parent.empty() ? parent : fs::path(configured != nullptr && *configured != '\0' ? configured : "/tmp");
   std::string path = (base / (std::string(prefix) + "XXXXXX")).string();
   if (::mkdtemp(path.data()) == nullptr) return system_error(path, errno);
   return TempDir(fs::path(path));
@@ -55,7 +56,9 @@ TempDir& TempDir::operator=(TempDir&& other) noexcept {
   return *this;
 }
 
-TempDir::~TempDir() { remove(); }
+TempDir::~TempDir() {
+  remove();
+}
 
 void TempDir::remove() {
   if (path_.empty()) return;

@@ -16,7 +16,7 @@
 namespace imagebuild {
 
 struct ProcessSpec {
-  std::vector<std::string> argv;  // argv[0] is looked up in PATH unless it has a slash.
+  std::vector<std::string> argv;                        // argv[0] is looked up in PATH unless it has a slash.
   std::optional<std::vector<std::string>> environment;  // "NAME=value"; the caller's own when absent.
   std::string directory;                                // The caller's own when empty.
   std::string stdin_text;

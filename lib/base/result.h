@@ -57,7 +57,9 @@ class [[nodiscard]] Result {
 
 // Success without a value, or an Error.
 using Status = Result<std::monostate>;
-inline Status ok() { return Status(std::monostate{}); }
+inline Status ok() {
+  return Status(std::monostate{});
+}
 
 }  // namespace imagebuild
 
@@ -65,14 +67,13 @@ inline Status ok() { return Status(std::monostate{}); }
 #define IMAGEBUILD_JOIN(a, b) IMAGEBUILD_JOIN_(a, b)
 
 // Returns the error of `expression` from the enclosing function, if it has one.
-#define RETURN_IF_ERROR(expression)                                     \
-  do {                                                                  \
+#define RETURN_IF_ERROR(expression)                                         \
+  do {                                                                      \
     if (auto result_ = (expression); !result_.ok()) return result_.error(); \
   } while (false)
 
 // Declares or assigns `target` from the value of `expression`, or returns its error.
-#define ASSIGN_OR_RETURN(target, expression) \
-  ASSIGN_OR_RETURN_(IMAGEBUILD_JOIN(result_, __LINE__), target, expression)
+#define ASSIGN_OR_RETURN(target, expression) ASSIGN_OR_RETURN_(IMAGEBUILD_JOIN(result_, __LINE__), target, expression)
 #define ASSIGN_OR_RETURN_(temporary, target, expression) \
   auto temporary = (expression);                         \
   if (!temporary.ok()) return temporary.error();         \

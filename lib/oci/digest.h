@@ -20,7 +20,7 @@ class Digest {
   // The digest of bytes that are all here.
   static Digest of(std::string_view bytes);
 
-  const std::string& str() const { return text_; }                     // "sha256:9f86…"
+  const std::string& str() const { return text_; }                            // "sha256:9f86…"
   std::string_view hex() const { return std::string_view(text_).substr(7); }  // The 64 digits.
   auto operator<=>(const Digest&) const = default;
 
@@ -63,6 +63,7 @@ class HashingSink final : public ByteSink {
 // `source`, cut off with kCorrupt as soon as its bytes cannot be what was promised: more than `size_bytes`, fewer, or
 // another digest. The mismatch is reported by the read that would otherwise have returned the last bytes, so a consumer
 // never sees a clean end of wrong content.
-std::unique_ptr<ByteSource> verified(std::unique_ptr<ByteSource> source, const Digest& digest, std::uint64_t size_bytes);
+std::unique_ptr<ByteSource> verified(std::unique_ptr<ByteSource> source, const Digest& digest,
+                                     std::uint64_t size_bytes);
 
 }  // namespace imagebuild::oci

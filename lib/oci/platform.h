@@ -20,7 +20,7 @@ class Platform {
   const std::string& os() const { return os_; }
   const std::string& architecture() const { return architecture_; }
   const std::string& variant() const { return variant_; }  // Empty where there is none.
-  std::string str() const;                                  // "linux/arm/v7"
+  std::string str() const;                                 // "linux/arm/v7"
   // Whether an image for `image` runs on this platform (an image without a variant runs on every variant).
   bool accepts(const Platform& image) const;
   auto operator<=>(const Platform&) const = default;

@@ -1,0 +1,42 @@
+// Where things lie on the artifact volume that the pods (or local containers) of one build share. Content-addressed
+// where it pays, few large files. All paths are relative to the volume's root.
+#pragma once
+
+#include <string>
+
+namespace imagebuild::api::volume {
+
+// Where a stage's container sees the volume. Each container sees only what its stage may: see docs/life-of-a-build.md.
+inline constexpr const char* kMountPoint = "/.imagebuild";
+
+inline constexpr const char* kStageProgram = "bin/imagebuild-stage";
+inline constexpr const char* kPlan = "plan.json";
+
+// The build context: an index of what .dockerignore leaves, and the content, either as a tar or as a folder. A local
+// build mounts the user's folder here instead of copying it.
+inline constexpr const char* kContextIndex = "context/context.index";
+inline constexpr const char* kContextTar = "context/context.tar";
+inline constexpr const char* kContextFolder = "context/folder";
+
+// The base index of each image of the plan: archive::TreeIndex, with the content of etc/passwd and etc/group.
+inline std::string base_index(int image) {
+  return "bases/" + std::to_string(image) + ".index";
+}
+
+// A stage's own folder, the only thing its container may write.
+inline std::string stage_folder(int stage) {
+  return "stages/" + std::to_string(stage);
+}
+// Below a stage's folder:
+inline std::string layer_file(int step, const std::string& suffix) {
+  return "layers/" + std::to_string(step) + suffix;
+}
+inline constexpr const char* kExportIndex = "exports/export.index";
+inline constexpr const char* kExportTar = "exports/export.tar";
+inline constexpr const char* kReport = "report.json";
+
+// The secrets of the stage's RUN steps: one file each, named by index in the order of the ids that the stage names
+// (sorted, each once). Locally a tmpfs folder.
+inline constexpr const char* kSecrets = "secrets";
+
+}  // namespace imagebuild::api::volume
