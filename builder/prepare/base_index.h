@@ -1,0 +1,18 @@
+// The base index of an image: what its layers hold, without content, for stages that are computed without unpacking it.
+#pragma once
+
+#include <filesystem>
+
+#include "archive/tree_index.h"
+#include "base/result.h"
+#include "oci/image_source.h"
+
+namespace imagebuild::builder {
+
+// The files whose content the index keeps: etc/passwd and etc/group.
+const std::vector<std::string>& base_index_content();
+
+// Streams every layer of the image once, keeping nothing on disk.
+Result<archive::TreeIndex> read_base_index(oci::ImageSource& image, const oci::Platform& platform);
+
+}  // namespace imagebuild::builder

@@ -1,0 +1,46 @@
+// From what the user gave to a plan: finds the Dockerfile, applies .dockerignore, resolves the bases, solves the plan.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/plan.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "oci/image_source.h"
+#include "oci/platform.h"
+
+namespace imagebuild::builder {
+
+// Opens the image that a FROM or COPY --from names, pinned to the wanted platform.
+using OpenImage = std::function<Result<std::unique_ptr<oci::ImageSource>>(const std::string& name)>;
+
+struct PrepareRequest {
+  std::string context;     // A folder, a tar file (plain, gzip, bzip2, xz or zstd), or "-" for such a tar on stdin.
+  std::string dockerfile;  // As -f gives it: relative to the working directory, else to the context; "-" is stdin;
+                           // empty: "Dockerfile" in the context.
+  std::string target;      // Stage name or index; empty: the last stage.
+  std::vector<std::pair<std::string, std::string>>
+      build_args;  // In the order given; names without a value are resolved by the caller.
+  oci::Platform platform = oci::Platform::host();
+  std::optional<std::int64_t>
+      epoch_s;  // SOURCE_DATE_EPOCH; absent: the context's commit time if it is a Git work tree, else 0.
+  std::filesystem::path volume;  // Where the context's index (and tar, for a tar context) and plan.json go.
+};
+
+struct Prepared {
+  api::Plan plan;
+  // The folder with the context's content, to be seen at volume::kContextFolder; empty when the volume has a tar.
+  std::filesystem::path context_folder;
+  std::string dockerfile_text;  // For messages that show a source line.
+};
+
+// Everything that needs no base image first, so that a typing mistake costs no download. Writes context/context.index,
+// context/context.tar (tar contexts only) and plan.json below the volume.
+Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_image, ProcessRunner& processes);
+
+}  // namespace imagebuild::builder
