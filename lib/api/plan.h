@@ -155,5 +155,7 @@ struct Plan {
 const BaseImage* root_image(const Plan& plan, int stage);
 // The stages from the bottom of the chain up to `stage` itself.
 std::vector<int> base_chain(const Plan& plan, int stage);
+// The ids of the secrets that the stage's RUN steps mount: sorted, each once. Secret n of a stage's volume is the n-th.
+std::vector<std::string> secret_ids(const Plan& plan, int stage);
 
 }  // namespace imagebuild::api
