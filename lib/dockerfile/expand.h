@@ -72,7 +72,7 @@ Result<Expanded> expand_heredoc(std::string_view content, const VariableLookup& 
 Status check_literal(std::string_view value, char escape, std::string_view what, std::size_t* error_offset = nullptr);
 
 // How the arguments of an instruction (not its flags) expand.
-enum class Expansion {
+enum class ArgumentExpansion {
   kNone,       // Taken as they are.
   kWord,       // Each argument is one word: expand_word.
   kWords,      // Each argument may become several: expand_words.
@@ -81,7 +81,7 @@ enum class Expansion {
   kGlobal,     // expand_word with the global scope.
 };
 // By the instruction's name in any case; nothing when there is no such instruction.
-std::optional<Expansion> expansion_of(std::string_view instruction);
+std::optional<ArgumentExpansion> expansion_of(std::string_view instruction);
 // Whether the value of `--flag` of that instruction expands (with expand_word): {"copy", "chown"} does, {"copy",
 // "from"} does not. For RUN's mount flag: each option's value, but not that of from=.
 bool flag_expands(std::string_view instruction, std::string_view flag);

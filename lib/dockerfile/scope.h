@@ -49,7 +49,7 @@ bool is_platform_argument(std::string_view name);
 bool is_predefined_argument(std::string_view name);
 
 // One name of one ARG instruction, solved.
-struct ArgDeclaration {
+struct SolvedArgument {
   std::string name;
   std::optional<std::string> value;  // Nothing: declared without a default, and nobody gave a value.
   std::set<std::string> unmatched;   // The unset variables its default uses.
@@ -65,7 +65,7 @@ class GlobalScope {
               std::string_view target_stage = {});
 
   // ARG name[=raw_default] before the first FROM; the default expands with the globals so far. Errors as expand().
-  Result<ArgDeclaration> declare(std::string_view name, std::optional<std::string_view> raw_default, char escape,
+  Result<SolvedArgument> declare(std::string_view name, std::optional<std::string_view> raw_default, char escape,
                                  std::size_t* error_offset = nullptr);
 
   std::optional<std::string> get(std::string_view name) const { return values_.get(name); }
@@ -102,7 +102,7 @@ class StageScope {
 
   // ARG name[=raw_default] in the stage. The value is the --build-arg, else the default expanded with this scope, else
   // the global of that name; without any, a value that is visible already (an ENV, a parent's ARG) stays.
-  Result<ArgDeclaration> declare(const GlobalScope& globals, std::string_view name,
+  Result<SolvedArgument> declare(const GlobalScope& globals, std::string_view name,
                                  std::optional<std::string_view> raw_default, char escape,
                                  std::size_t* error_offset = nullptr);
 
