@@ -1,12 +1,13 @@
 // Content addresses (OCI image-spec, descriptor.md#digests). Only sha256 is produced and accepted.
 #pragma once
 
-#include <array>
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "base/stream.h"

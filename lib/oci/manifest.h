@@ -1,5 +1,8 @@
 // Descriptors, manifests, indexes and image configs: OCI image-spec 1.1 and Docker image manifest v2 schema 2.
-// Every parse() takes untrusted text: wrong types, missing fields, negative sizes and excess are kCorrupt.
+// Every parse() takes untrusted text: wrong types, missing fields and negative sizes are kCorrupt, excess is kLimit,
+// and what the formats allow but this program does not do (schema 1, sha512) is kUnsupported. Unknown members are
+// ignored and null counts as absent, as in Docker. Every json() is deterministic: sorted keys, no white space, no empty
+// members.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +30,11 @@ inline constexpr std::string_view kDockerManifest = "application/vnd.docker.dist
 inline constexpr std::string_view kDockerConfig = "application/vnd.docker.container.image.v1+json";
 inline constexpr std::string_view kDockerLayerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 inline constexpr std::string_view kDockerLayer = "application/vnd.docker.image.rootfs.diff.tar";
+
+// Whether a media type is that of an index (a list of images), of a manifest, of an image's config: OCI's or Docker's.
+bool is_index(std::string_view media_type);
+bool is_manifest(std::string_view media_type);
+bool is_config(std::string_view media_type);
 }  // namespace media_type
 
 // The largest manifest or config that is read (registries accept 4 MiB).
@@ -47,7 +55,7 @@ struct Manifest {
   std::map<std::string, std::string> annotations;
 
   static Result<Manifest> parse(std::string_view json);
-  std::string json() const;  // Deterministic: sorted keys, no white space.
+  std::string json() const;
 };
 
 struct Index {
@@ -58,7 +66,8 @@ struct Index {
   static Result<Index> parse(std::string_view json);
   std::string json() const;
   // The best image for `wanted`: an exact variant before a missing one; attestations (platform unknown/unknown) never.
-  // kNotFound names the platforms that there are.
+  // The only entry without a platform is taken when nothing else fits; it may itself be an index. kNotFound names the
+  // platforms that there are.
   Result<Descriptor> choose(const Platform& wanted) const;
 };
 
@@ -103,8 +112,13 @@ struct ImageConfig {
   std::vector<Digest> diff_ids;
   std::vector<History> history;
 
+  // A history that does not tell as many layers as there are is repaired as align_history() does: such images exist and
+  // run. A missing "os" or "architecture" is this machine's.
   static Result<ImageConfig> parse(std::string_view json);
-  std::string json() const;  // Deterministic.
+  std::string json() const;
+  // Makes `history` have exactly one non-empty entry for each diff id: the oldest surplus entries become empty layers,
+  // missing ones are added at the end. Call it before adding to a base image that may have no history at all.
+  void align_history();
 };
 
 }  // namespace imagebuild::oci

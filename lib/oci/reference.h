@@ -17,6 +17,9 @@ class Reference {
   // is added. Upper-case repositories, bad tags and names over 255 bytes are kInvalidInput, and the message says which
   // part and why.
   static Result<Reference> parse(std::string_view text);
+  // Whether `tag` is one: a letter, digit or '_', then at most 127 of those, '.' and '-'. kInvalidInput says what is
+  // not.
+  static Status check_tag(std::string_view tag);
 
   const std::string& registry() const { return registry_; }      // "docker.io", "localhost:5000"
   const std::string& repository() const { return repository_; }  // "library/alpine"
@@ -27,7 +30,8 @@ class Reference {
   // What goes into a manifest URL: the digest if there is one, else the tag.
   std::string identifier() const;
   Reference with_digest(const Digest& digest) const;  // The same repository, pinned; the tag stays.
-  Reference with_tag(std::string tag) const;          // The same repository with this tag and no digest.
+  // The same repository with this tag and no digest. A tag that fails check_tag() ends the process.
+  Reference with_tag(std::string tag) const;
   auto operator<=>(const Reference&) const = default;
 
  private:
