@@ -1,0 +1,7 @@
+"""Counts the words of its arguments."""
+
+import sys
+
+
+def main() -> None:
+    print(f"{len(' '.join(sys.argv[1:]).split())} words")

@@ -1,0 +1,83 @@
+"""The test case that every end-to-end test derives from."""
+
+import os
+import pathlib
+import tempfile
+import unittest
+
+import bases
+
+from .builder import BUILDER, Builder, Built
+from .image import Image
+from .registry import Registry
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "examples"
+
+
+def only_imagebuild(test):
+    """For behaviour that the stand-in builder does not share."""
+    return unittest.skipIf(BUILDER != "imagebuild", "says something about imagebuild only")(test)
+
+
+class EndToEndTest(unittest.TestCase):
+    """Gives each test a folder, an empty registry, a mirror with the bases, and a builder with an empty store."""
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            if os.environ.get("CI") == "true":
+                self.fail("needs root: containers, mounts and base images are made")
+            self.skipTest("needs root: containers, mounts and base images are made")
+        folder = tempfile.TemporaryDirectory(prefix="imagebuild-e2e-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.mirror = bases.mirror()
+        self.addCleanup(self.mirror.close)
+        self.registry = Registry()
+        self.addCleanup(self.registry.close)
+        self.builder = self.make_builder("builder")
+        self.tag = f"{self.registry.host}/team/app:1"
+
+    def make_builder(self, name: str, **kwargs) -> Builder:
+        folder = self.folder / name
+        folder.mkdir()
+        builder = Builder(folder, self.mirror.url, **kwargs)
+        self.addCleanup(self._remove_buildah_store, folder)
+        return builder
+
+    def _remove_buildah_store(self, folder: pathlib.Path) -> None:
+        if BUILDER == "buildah":
+            os.system(f"umount -l {folder}/root/overlay 2>/dev/null; rm -rf {folder}/root {folder}/run")
+
+    def context(self, files: dict[str, str], name="context") -> pathlib.Path:
+        """A folder with these files."""
+        folder = self.folder / name
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        return folder
+
+    def assert_built(self, built: Built) -> None:
+        self.assertEqual(built.exit_code, 0, f"the build failed:\n{built.output}")
+
+    def assert_fails(self, built: Built, exit_code: int, *words: str) -> None:
+        self.assertEqual(built.exit_code, exit_code, built.output)
+        for word in words:
+            self.assertIn(word, built.output)
+
+    def build(self, context, *flags, **kwargs) -> Image:
+        """Builds, pushes, and reads back what was pushed."""
+        self.assert_built(self.builder.build(context, *flags, tag=self.tag, **kwargs))
+        return self.pull(self.tag)
+
+    def pull(self, reference: str) -> Image:
+        return self.read(f"docker://{reference}")
+
+    def base(self, name: str) -> Image:
+        return self.read(f"docker://{self.mirror.host}/library/{name}")
+
+    def read(self, source: str) -> Image:
+        return Image(source, pathlib.Path(tempfile.mkdtemp(dir=self.folder, prefix="image-")))
+
+    def assert_prints(self, image: Image, expected: str, *command: str, **kwargs) -> None:
+        done = image.run(*command, **kwargs)
+        self.assertEqual((done.returncode, done.stdout), (0, expected), done.stderr)
