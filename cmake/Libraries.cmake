@@ -8,6 +8,6 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
 
-# libarchive.a wants libacl, which its package config does not say.
-set(ARCHIVE_LIBRARIES archive acl z zstd deflate)
+# libarchive.a wants libacl, liblzma and libbz2, which its package config does not say.
+set(ARCHIVE_LIBRARIES archive acl z zstd deflate lzma bz2)
 set(CRYPTO_LIBRARIES crypto)

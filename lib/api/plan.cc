@@ -172,7 +172,7 @@ Step read_step(JsonReader& in, std::size_t stage_index) {
   } else if (type == "copy") {
     step.action = read_copy(action, stage_index);
   } else if (type == "workdir") {
-    step.action = WorkdirStep{action.text("path")};
+    step.action = WorkdirStep{action.text("path"), action.text("owner")};
   } else if (type == "metadata") {
     step.action = MetadataStep{};
   } else {
@@ -214,6 +214,7 @@ PlanStage read_stage(JsonReader& in, std::size_t stage_index, std::size_t image_
   stage.keep_layers = in.flag("keepLayers");
   stage.needs_container = in.flag("needsContainer");
   stage.config = read_config(in.object("config"));
+  stage.author = in.text("author");
   return stage;
 }
 

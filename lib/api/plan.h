@@ -76,9 +76,10 @@ struct CopyStep {
   bool operator==(const CopyStep&) const = default;
 };
 
-// WORKDIR: makes the folder (root, 0755) where it is missing.
+// WORKDIR: makes the folder (0755) and its parents where they are missing.
 struct WorkdirStep {
-  std::string path;  // Absolute.
+  std::string path;   // Absolute and cleaned.
+  std::string owner;  // The USER in force, as CopyStep::owner; empty: root. Owns what has to be made.
   bool operator==(const WorkdirStep&) const = default;
 };
 
@@ -133,6 +134,7 @@ struct PlanStage {
   // The stage's steps or exports need its root file system: it runs in a container. Otherwise its layers are computed.
   bool needs_container = false;
   oci::RunConfig config;  // At the end of the stage.
+  std::string author;     // MAINTAINER; empty: the base image's.
   bool operator==(const PlanStage&) const = default;
 };
 

@@ -1,0 +1,82 @@
+// Turns the instructions of one stage into steps, with every word expanded and the image's config followed along.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/plan.h"
+#include "base/result.h"
+#include "dockerfile/parser.h"
+#include "dockerfile/scope.h"
+
+namespace imagebuild::build {
+
+class StageSolver {
+ public:
+  // Answers which earlier plan stage a `--from` means; that stage then exports `sources`.
+  using ResolveFrom = std::function<Result<api::FromStage>(const dockerfile::Word& from, std::string_view file,
+                                                           const std::vector<std::string>& sources)>;
+
+  // `stage` has everything but steps; its config is the base's. `dockerfile`, `globals` and the rest outlive the
+  // solver.
+  StageSolver(const dockerfile::Dockerfile& dockerfile, const dockerfile::GlobalScope& globals,
+              dockerfile::StageScope scope, ResolveFrom resolve_from, api::PlanStage& stage);
+
+  // Carries out one instruction. `trigger_of` is empty, or says whose ONBUILD this is: it then names the file in
+  // messages, and the step is placed at the stage's FROM.
+  Status take(const dockerfile::Instruction& instruction, std::string_view trigger_of = {});
+
+  const dockerfile::StageScope& scope() const { return scope_; }
+
+ private:
+  struct Place {  // Where the instruction at hand stands.
+    std::string_view file;
+    dockerfile::Position at;
+    char escape = '\\';
+  };
+
+  Result<std::string> expand(const dockerfile::Word& word) const;
+  Error fail(dockerfile::Position at, const std::string& message, ErrorCode code = ErrorCode::kInvalidInput) const;
+  std::vector<std::string> with_shell(const std::string& line) const;
+  std::vector<std::string> argv_of(const dockerfile::CommandLine& command) const;
+  std::string absolute(const std::string& path) const;
+  void add_step(std::string created_by, decltype(api::Step::action) action = api::MetadataStep{});
+
+  Status on(const dockerfile::From&);
+  Status on(const dockerfile::Run& run);
+  Status on(const dockerfile::Copy& copy);
+  Status on(const dockerfile::Add& add);
+  Status on(const dockerfile::Cmd& cmd);
+  Status on(const dockerfile::Entrypoint& entrypoint);
+  Status on(const dockerfile::Shell& shell);
+  Status on(const dockerfile::Env& env);
+  Status on(const dockerfile::Arg& arg);
+  Status on(const dockerfile::Label& label);
+  Status on(const dockerfile::Expose& expose);
+  Status on(const dockerfile::Volume& volume);
+  Status on(const dockerfile::User& user);
+  Status on(const dockerfile::Workdir& workdir);
+  Status on(const dockerfile::StopSignal& stop_signal);
+  Status on(const dockerfile::Maintainer& maintainer);
+  Status on(const dockerfile::HealthCheck& health_check);
+  Status on(const dockerfile::Onbuild& onbuild);
+
+  Result<api::SecretMount> secret_of(const dockerfile::Mount& written) const;
+  Result<api::CopyStep> copy_of(const dockerfile::CopySources& sources, const char* keyword);
+  Result<std::vector<std::pair<std::string, std::string>>> expand_pairs(
+      const std::vector<dockerfile::KeyValue>& pairs) const;
+
+  const dockerfile::Dockerfile& dockerfile_;
+  const dockerfile::GlobalScope& globals_;
+  dockerfile::StageScope scope_;
+  ResolveFrom resolve_from_;
+  api::PlanStage& stage_;
+  Place place_;
+  const dockerfile::Instruction* instruction_ = nullptr;  // The one at hand.
+  std::string created_by_;                                // What copy_of() found for the history.
+  bool cmd_is_own_ = false;                               // This stage has a CMD: a later ENTRYPOINT keeps it.
+};
+
+}  // namespace imagebuild::build
