@@ -18,7 +18,7 @@ struct Node {
   std::uint32_t gid = 0;
   std::uint64_t size_bytes = 0;  // Of a regular file's content; 0 for everything else.
   std::int64_t mtime_s = 0;      // Seconds since the epoch; fractions are not kept.
-  std::string link;              // A symlink's text as it stands, or the path (as above) a hard link shares its file with.
+  std::string link;  // A symlink's text as it stands, or the path (as above) a hard link shares its file with.
   std::uint32_t device_major = 0;
   std::uint32_t device_minor = 0;
   std::map<std::string, std::string> xattrs;  // "security.capability" and so on, with their raw values.

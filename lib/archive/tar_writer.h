@@ -1,6 +1,8 @@
-// Writes tar archives whose bytes depend on nothing but the nodes: POSIX ustar, with pax headers only where ustar has no
-// room (OCI image-spec, layer.md; POSIX pax). Ours because libarchive's bytes depend on the process's locale.
+// Writes tar archives whose bytes depend on nothing but the nodes: POSIX ustar, with pax headers only where ustar has
+// no room (OCI image-spec, layer.md; POSIX pax). Ours because libarchive's bytes depend on the process's locale.
 #pragma once
+
+#include <vector>
 
 #include "archive/node.h"
 #include "base/result.h"
@@ -23,7 +25,9 @@ class TarWriter {
 
  private:
   Status put(std::span<const std::byte> bytes);
+  Status put_content(const Node& node, ByteSource& content);
   ByteSink& sink_;
+  std::vector<std::byte> buffer_;
   std::uint64_t offset_ = 0;
   std::uint64_t last_content_offset_ = 0;
 };

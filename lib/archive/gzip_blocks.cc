@@ -1,0 +1,171 @@
+#include "archive/gzip_blocks.h"
+
+#include <libdeflate.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace imagebuild::archive {
+
+namespace {
+
+constexpr std::size_t kBlockBytes = 1U << 20;
+constexpr int kLevel = 1;
+
+struct FreeCompressor {
+  void operator()(libdeflate_compressor* compressor) const { libdeflate_free_compressor(compressor); }
+};
+using Compressor = std::unique_ptr<libdeflate_compressor, FreeCompressor>;
+
+struct Block {
+  std::vector<std::byte> in;
+  std::vector<std::byte> out;
+  std::size_t out_bytes = 0;  // 0 after compressing means that it failed.
+  bool done = false;          // Guarded by the pool's mutex.
+};
+
+void compress(libdeflate_compressor* compressor, Block& block) {
+  if (compressor == nullptr) return;
+  block.out.resize(libdeflate_gzip_compress_bound(compressor, kBlockBytes));
+  block.out_bytes =
+      libdeflate_gzip_compress(compressor, block.in.data(), block.in.size(), block.out.data(), block.out.size());
+}
+
+// Workers that compress blocks in any order; started with the first block.
+class Pool {
+ public:
+  explicit Pool(unsigned threads) : threads_(threads) {}
+  ~Pool() {
+    for (std::jthread& worker : workers_) worker.request_stop();
+  }
+
+  void start(Block& block) {
+    {
+      const std::lock_guard lock(mutex_);
+      todo_.push_back(&block);
+    }
+    changed_.notify_all();
+    if (workers_.size() < threads_) {
+      workers_.emplace_back([this](const std::stop_token& stop) { work(stop); });
+    }
+  }
+  bool is_done(const Block& block) {
+    const std::lock_guard lock(mutex_);
+    return block.done;
+  }
+  void wait_for(const Block& block) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return block.done; });
+  }
+
+ private:
+  void work(const std::stop_token& stop) {
+    const Compressor compressor(libdeflate_alloc_compressor(kLevel));
+    std::unique_lock lock(mutex_);
+    while (changed_.wait(lock, stop, [&] { return !todo_.empty(); })) {
+      Block& block = *todo_.front();
+      todo_.pop_front();
+      lock.unlock();
+      compress(compressor.get(), block);
+      lock.lock();
+      block.done = true;
+      changed_.notify_all();
+      if (stop.stop_requested()) return;
+    }
+  }
+
+  const unsigned threads_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<Block*> todo_;
+  std::vector<std::jthread> workers_;  // Last: they end before what they use does.
+};
+
+class GzipBlocks final : public CompressingSink {
+ public:
+  GzipBlocks(ByteSink& out, unsigned threads) : out_(out), threads_(threads), pool_(threads) {}
+
+  Status write(std::span<const std::byte> bytes) override {
+    while (!bytes.empty()) {
+      if (!current_) current_ = fresh_block();
+      const std::size_t count = std::min(bytes.size(), kBlockBytes - current_->in.size());
+      current_->in.insert(current_->in.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
+      bytes = bytes.subspan(count);
+      if (current_->in.size() == kBlockBytes) RETURN_IF_ERROR(submit());
+    }
+    return ok();
+  }
+
+  Status finish() override {
+    if (!current_ && !any_) current_ = fresh_block();  // An empty file is one empty member.
+    if (current_) RETURN_IF_ERROR(submit());
+    while (!in_flight_.empty()) RETURN_IF_ERROR(write_oldest());
+    return ok();
+  }
+
+ private:
+  std::unique_ptr<Block> fresh_block() {
+    if (spare_.empty()) {
+      auto block = std::make_unique<Block>();
+      block->in.reserve(kBlockBytes);
+      return block;
+    }
+    std::unique_ptr<Block> block = std::move(spare_.back());
+    spare_.pop_back();
+    block->in.clear();
+    block->out_bytes = 0;
+    block->done = false;
+    return block;
+  }
+
+  Status submit() {
+    any_ = true;
+    if (threads_ == 1) {
+      if (!inline_compressor_) inline_compressor_.reset(libdeflate_alloc_compressor(kLevel));
+      compress(inline_compressor_.get(), *current_);
+      return write_out(std::move(current_));
+    }
+    pool_.start(*current_);
+    in_flight_.push_back(std::move(current_));
+    // One block fewer than the bound, for the one that the caller fills next.
+    while (in_flight_.size() >= 2UL * threads_) RETURN_IF_ERROR(write_oldest());
+    while (!in_flight_.empty() && pool_.is_done(*in_flight_.front())) RETURN_IF_ERROR(write_oldest());
+    return ok();
+  }
+
+  Status write_oldest() {
+    pool_.wait_for(*in_flight_.front());
+    std::unique_ptr<Block> block = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    return write_out(std::move(block));
+  }
+
+  Status write_out(std::unique_ptr<Block> block) {
+    if (block->out_bytes == 0) return Error{ErrorCode::kInternal, "not enough memory to compress"};
+    RETURN_IF_ERROR(out_.write(std::span(block->out).first(block->out_bytes)));
+    spare_.push_back(std::move(block));
+    return ok();
+  }
+
+  ByteSink& out_;
+  const unsigned threads_;
+  Compressor inline_compressor_;
+  bool any_ = false;
+  std::unique_ptr<Block> current_;
+  std::vector<std::unique_ptr<Block>> spare_;
+  std::deque<std::unique_ptr<Block>> in_flight_;
+  Pool pool_;  // Last: its workers end before the blocks do.
+};
+
+}  // namespace
+
+std::unique_ptr<CompressingSink> gzip_blocks(ByteSink& out, unsigned threads) {
+  return std::make_unique<GzipBlocks>(out, std::max(threads, 1U));
+}
+
+}  // namespace imagebuild::archive

@@ -1,0 +1,30 @@
+// Opens paths below a folder without ever leaving it, even when another process changes links meanwhile.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace imagebuild::archive {
+
+// How the kernel is asked: openat2(2) where it has that (Linux 5.6), else one part at a time. kWalk forces the second.
+enum class Resolution { kAny, kWalk };
+
+// Opens the clean path `path` below `root_fd`; a symlink anywhere on the way, or as the last part, is an error.
+// `flags` as for open(2), without O_CREAT.
+Result<UniqueFd> open_beneath(int root_fd, const std::string& path, int flags, Resolution how = Resolution::kAny);
+
+// Called for each folder that open_folder() makes: the open folder it was made in, and its name.
+using FolderMade = std::function<Status(int parent_fd, const std::string& name)>;
+
+// Opens the folder that the clean path `path` leads to when `root_fd` is the root of the file system: symlinks are
+// followed, "/" and ".." in them stay inside. The descriptor is O_PATH. kNotFound if it does not exist and `made` is
+// null; else every missing folder is made, with mode 0700. Something that is not a folder on the way is kCorrupt; more
+// than 40 links are kCorrupt too.
+Result<UniqueFd> open_folder(int root_fd, const std::string& path, const FolderMade& made,
+                             Resolution how = Resolution::kAny);
+
+}  // namespace imagebuild::archive
