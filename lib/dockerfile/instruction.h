@@ -99,7 +99,7 @@ struct CopySources {
 
 struct Copy {
   CopySources sources;
-  std::optional<Word> from;  // Never contains a variable.
+  std::optional<Word> from;  // Never contains a variable. Its position is that of the flag (`--from=…`).
   bool parents = false;
 };
 

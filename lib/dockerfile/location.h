@@ -45,7 +45,8 @@ Error located_error(std::string_view file, const Diagnostic& diagnostic);
 // `source` is the text of the file. Long lines are cut around the column; control characters become blanks.
 std::string render(std::string_view file, std::string_view source, const Diagnostic& diagnostic);
 
-// "; did you mean 'x'?" for the candidate nearest to `word`, or nothing.
-std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+// "; did you mean 'x'?" for the candidate nearest to `word`, or nothing. `before` and `after` go around the candidate.
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates,
+                         std::string_view before = "'", std::string_view after = "'");
 
 }  // namespace imagebuild::dockerfile

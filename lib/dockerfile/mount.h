@@ -1,6 +1,7 @@
 // RUN --mount=…: a typed mount, and how it is made from its text.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -35,7 +36,8 @@ struct Mount {
   bool needs_expansion = false;
 
   MountType type = MountType::kBind;
-  std::optional<Word> from;    // bind, cache: a stage, image or named context. Never contains a variable.
+  std::optional<Word> from;    // bind, cache: a stage, image or named context. Never contains a variable. Its position
+                               // is that of the option (`from=…`).
   std::optional<Word> source;  // bind, cache: path in `from` (or the context). secret: older spelling of `id`.
   std::optional<Word> target;  // Where it appears in the container.
   std::optional<Word> id;      // cache, secret, ssh.
@@ -49,12 +51,14 @@ struct Mount {
   std::optional<std::uint32_t> gid;
 };
 
-// Expands one value; see expand.h.
+// Expands one word (see expand.h). Its error says no position: who calls it adds that of the word.
 using ExpandWord = std::function<Result<std::string>(const Word&)>;
 
 // Parses the value of --mount (its rules are BuildKit's: comma-separated fields with CSV quoting, later fields win).
-// What contains a variable is checked later, by resolve(). Errors are located in `file`.
-Result<Mount> parse_mount(std::string_view file, const Word& spec);
+// What contains a variable is checked later, by resolve(). `locate` gives the position of a byte of spec.text (quotes
+// and continuations are gone from it, so it cannot be reckoned). Nothing, with at least one new error, on failure.
+std::optional<Mount> parse_mount(const Word& spec, const std::function<Position(std::size_t)>& locate,
+                                 std::vector<Diagnostic>& errors);
 
 // The mount with every value expanded, typed and checked. Errors are located in `file`.
 Result<Mount> resolve(std::string_view file, const Mount& mount, const ExpandWord& expand);

@@ -23,9 +23,10 @@ inline constexpr std::size_t kMaxErrors = 100;  // Reading goes no further after
 // The parser directives at the top of the file.
 struct Directives {
   char escape = '\\';
-  std::optional<Word> syntax;               // The whole value: an image reference, maybe with arguments behind it.
-  std::vector<std::string> skipped_checks;  // check=skip=A,B (or "all").
-  bool checks_are_errors = false;           // check=…;error=true
+  std::optional<Word> syntax;                    // The whole value: an image reference, maybe with arguments behind it.
+  std::vector<std::string> skipped_checks;       // check=skip=A,B (or "all").
+  std::vector<std::string> experimental_checks;  // check=experimental=A,B (or "all").
+  bool checks_are_errors = false;                // check=…;error=true
 };
 
 struct Stage {
