@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <span>
+#include <utility>
 
 #include "base/stream.h"
 
@@ -26,18 +29,19 @@ class ByteChannel {
 class ByteChannel::Writer final : public ByteSink {
  public:
   explicit Writer(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
-  Writer(Writer&& other) noexcept = default;
-  Writer& operator=(Writer&&) = delete;
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
   ~Writer() override;
 
   // Waits while the channel is full. kCancelled when the reader is gone; kInternal after close().
   Status write(std::span<const std::byte> bytes) override;
   // Says that this was all: the reader gets what is left, then the end, or `error` if there is one. Later calls do
   // nothing.
-  void close();
-  void close(Error error);
+  void close() { finish(std::nullopt); }
+  void close(Error error) { finish(std::move(error)); }
 
  private:
+  void finish(std::optional<Error> error);
   std::shared_ptr<Shared> shared_;
 };
 
@@ -45,8 +49,8 @@ class ByteChannel::Writer final : public ByteSink {
 class ByteChannel::Reader final : public ByteSource {
  public:
   explicit Reader(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
-  Reader(Reader&& other) noexcept = default;
-  Reader& operator=(Reader&&) = delete;
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
   ~Reader() override;
 
   // Waits while the channel is empty and open. 0 is the end; the writer's error, if any, comes after the last byte.

@@ -22,7 +22,8 @@ class Glob {
     kIgnore,
   };
 
-  // kInvalidInput when the pattern is malformed: an open or empty class, a range without an end, a final backslash.
+  // kInvalidInput when the pattern is malformed: an open or empty class, a range without an end (kIgnore: or one that
+  // runs backwards; kPath: that matches nothing), a final backslash. kLimit beyond 64 KiB.
   static Result<Glob> parse(std::string_view pattern, Syntax syntax = Syntax::kPath);
 
   // Whether the pattern matches all of `name`.

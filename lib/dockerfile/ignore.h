@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,9 @@ class IgnoreRules {
   // kInvalidInput for a bad pattern, naming the line: "line 3: …". kLimit beyond 1 MiB or 10 000 patterns.
   static Result<IgnoreRules> parse(std::string_view text);
 
+  // The same rules for patterns that do not come from a file (COPY --exclude): no comments; errors name the pattern.
+  static Result<IgnoreRules> from_patterns(std::span<const std::string> patterns);
+
   // Whether the file or folder at this path, relative to the context and with slashes, is left out. "." and "" never
   // are. A folder that is left out may still have to be made for what it contains: see may_contain_included.
   bool excludes(std::string_view relative_path) const;
@@ -43,6 +47,7 @@ class IgnoreRules {
     Glob pattern;
     bool exception = false;
   };
+  Status add(std::string_view written);
   std::vector<Rule> rules_;
 };
 
