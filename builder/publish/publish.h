@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,17 @@ struct PublishRequest {
   std::vector<Output> outputs;            // Empty: the image is only assembled.
 };
 
+// One layer of the image, from the bottom up.
+struct ImageLayer {
+  oci::Descriptor blob;      // As the image's manifest names it.
+  std::string file;          // Relative to the volume, for a layer of this build; empty for one of the base.
+  oci::Descriptor original;  // As the base's manifest names it; the same blob, perhaps by another media type.
+};
+
 struct Published {
   oci::Manifest manifest;
+  std::string manifest_json;
+  std::vector<ImageLayer> layers;
   oci::Descriptor descriptor;  // Of the manifest: what the image's digest is.
   std::string config_json;
   std::uint64_t base_bytes = 0;  // Compressed layers that come from the base image.
@@ -45,6 +55,6 @@ Result<Published> assemble(const api::Plan& plan, const std::vector<api::StageRe
 // Delivers to all outputs; the blobs of base images come from `open_image` or, within one registry, by mount. An output
 // appears whole or not at all.
 Result<Published> publish(const api::Plan& plan, const PublishRequest& request, const OpenImage& open_image,
-                          registry::Client& client);
+                          registry::Client& client, std::stop_token stop = {});
 
 }  // namespace imagebuild::builder

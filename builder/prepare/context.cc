@@ -1,0 +1,227 @@
+#include "builder/prepare/context.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "archive/tar_reader.h"
+#include "archive/tar_writer.h"
+#include "archive/tree.h"
+#include "base/file.h"
+
+namespace imagebuild::builder {
+
+namespace fs = std::filesystem;
+using archive::Node;
+using archive::NodeType;
+using archive::TreeIndex;
+
+namespace {
+
+constexpr unsigned kPermissionBits = 07777;
+
+std::optional<NodeType> type_of(mode_t mode) {
+  if (S_ISREG(mode)) return NodeType::kFile;
+  if (S_ISDIR(mode)) return NodeType::kDirectory;
+  if (S_ISLNK(mode)) return NodeType::kSymlink;
+  if (S_ISCHR(mode)) return NodeType::kCharDevice;
+  if (S_ISBLK(mode)) return NodeType::kBlockDevice;
+  if (S_ISFIFO(mode)) return NodeType::kFifo;
+  return std::nullopt;
+}
+
+Result<std::string> read_link(int directory, const std::string& name, off_t size) {
+  std::string text(static_cast<std::size_t>(size) + 1, '\0');
+  const ssize_t count = ::readlinkat(directory, name.c_str(), text.data(), text.size());
+  if (count < 0) return system_error(name, errno);
+  text.resize(static_cast<std::size_t>(count));
+  return text;
+}
+
+// Walks a folder below one open descriptor a level, so that a link swapped in meanwhile leads nowhere.
+class FolderWalk {
+ public:
+  FolderWalk(const dockerfile::IgnoreRules& rules, TreeIndex& index) : rules_(rules), index_(index) {}
+
+  // Adds what is in the folder; says whether anything was.
+  Result<bool> add_children(UniqueFd folder, const std::string& path) {
+    const int fd = folder.get();
+    DIR* stream = ::fdopendir(folder.release());
+    if (stream == nullptr) return system_error(path, errno);
+    const std::unique_ptr<DIR, int (*)(DIR*)> closer(stream, ::closedir);
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = ::readdir(stream)) {
+      const std::string name = entry->d_name;
+      if (name != "." && name != "..") names.push_back(name);
+      errno = 0;
+    }
+    if (errno != 0) return system_error(path, errno);
+    std::ranges::sort(names);
+    bool any = false;
+    for (const std::string& name : names) {
+      ASSIGN_OR_RETURN(const bool added, add(fd, name, path.empty() ? name : path + "/" + name));
+      any = any || added;
+    }
+    return any;
+  }
+
+ private:
+  Result<bool> add(int parent, const std::string& name, const std::string& path) {
+    struct stat info {};
+    if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return system_error(path, errno);
+    const std::optional<NodeType> type = type_of(info.st_mode);
+    if (!type) return false;
+    const bool excluded = rules_.excludes(path);
+    bool wanted = !excluded;
+    if (*type == NodeType::kDirectory && (!excluded || rules_.may_contain_included(path))) {
+      UniqueFd folder(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      if (!folder.valid()) return system_error(path, errno);
+      ASSIGN_OR_RETURN(const bool has_children, add_children(std::move(folder), path));
+      wanted = wanted || has_children;  // A folder comes along with what is in it.
+    }
+    if (!wanted) return false;
+    Node node;
+    node.path = path;
+    node.type = *type;
+    node.mode = info.st_mode & kPermissionBits;
+    node.mtime_s = info.st_mtim.tv_sec;
+    if (*type == NodeType::kFile) node.size_bytes = static_cast<std::uint64_t>(info.st_size);
+    if (*type == NodeType::kSymlink) {
+      ASSIGN_OR_RETURN(node.link, read_link(parent, name, info.st_size));
+    }
+    if (*type == NodeType::kCharDevice || *type == NodeType::kBlockDevice) {
+      node.device_major = ::major(info.st_rdev);
+      node.device_minor = ::minor(info.st_rdev);
+    }
+    index_.put(std::move(node));
+    return true;
+  }
+
+  const dockerfile::IgnoreRules& rules_;
+  TreeIndex& index_;
+};
+
+// A pipe has no positions to read from: it is read in order.
+class PipeSource final : public ByteSource {
+ public:
+  explicit PipeSource(UniqueFd fd) : fd_(std::move(fd)) {}
+  Result<std::size_t> read(std::span<std::byte> buffer) override {
+    while (true) {
+      const ssize_t count = ::read(fd_.get(), buffer.data(), buffer.size());
+      if (count >= 0) return static_cast<std::size_t>(count);
+      if (errno != EINTR) return system_error("read", errno);
+    }
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
+// Rewrites a tar from outside through our own reader and writer, so that every later reader meets only clean nodes.
+Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const std::string& name, const fs::path& tar_file) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> tar, archive::open_if_archive(std::move(content)));
+  if (tar == nullptr) {
+    return Error{ErrorCode::kInvalidInput, "the context " + name + " is neither a folder nor a tar archive"};
+  }
+  ASSIGN_OR_RETURN(archive::TarReader reader, archive::TarReader::open(*tar));
+  ASSIGN_OR_RETURN(UniqueFd file, open_file(tar_file, O_WRONLY | O_CREAT | O_TRUNC));
+  FileSink sink(std::move(file));
+  archive::TarWriter writer(sink);
+  TreeIndex index;
+  while (true) {
+    ASSIGN_OR_RETURN(std::optional<Node> node, reader.next());
+    if (!node) break;
+    if (node->path.empty()) continue;
+    node->uid = 0;
+    node->gid = 0;
+    if (node->type == NodeType::kHardlink) {
+      // In a context names do not share files: each becomes a file of its own, with the one content.
+      const Node* target = index.find(node->link);
+      if (target == nullptr || target->type != NodeType::kFile) {
+        return Error{ErrorCode::kCorrupt,
+                     "the context " + name + " has a hard link '" + node->path + "' to nothing before it"};
+      }
+      Node copy = *target;
+      copy.path = node->path;
+      index.put(std::move(copy));
+      continue;
+    }
+    RETURN_IF_ERROR(writer.add(*node, &reader.content()));
+    if (node->type == NodeType::kFile) node->data_offset = writer.last_content_offset();
+    index.put(std::move(*node));
+  }
+  RETURN_IF_ERROR(writer.finish());
+  return index;
+}
+
+// What the rules leave of a tar's index.
+TreeIndex filter(const TreeIndex& all, const dockerfile::IgnoreRules& rules) {
+  TreeIndex kept;
+  for (const auto& [path, node] : all.nodes()) {
+    if (rules.excludes(path)) continue;
+    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+      const std::string parent = path.substr(0, slash);
+      const Node* folder = all.find(parent);
+      if (folder != nullptr && kept.find(parent) == nullptr) kept.put(*folder);
+    }
+    kept.put(node);
+  }
+  return kept;
+}
+
+}  // namespace
+
+Result<Context> Context::open(const std::string& given, const fs::path& tar_file) {
+  Context context;
+  std::error_code error;
+  const fs::file_status status = fs::status(given, error);
+  if (given != "-" && fs::is_directory(status)) {
+    context.folder_ = fs::absolute(given).lexically_normal();
+    return context;
+  }
+  if (given != "-" && !fs::exists(status)) {
+    return Error{ErrorCode::kNotFound, "the context '" + given + "' does not exist"};
+  }
+  UniqueFd input(given == "-" ? ::dup(STDIN_FILENO) : ::open(given.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!input.valid()) return system_error("the context '" + given + "'", errno);
+
+  fs::create_directories(tar_file.parent_path(), error);
+  const std::string name = given == "-" ? "on stdin" : "'" + given + "'";
+  ASSIGN_OR_RETURN(context.tar_index_, rewrite_tar(std::make_unique<PipeSource>(std::move(input)), name, tar_file));
+  context.tar_file_ = tar_file;
+  return context;
+}
+
+Result<std::optional<std::string>> Context::read(const fs::path& path, std::uint64_t max_bytes) const {
+  if (!folder_.empty()) {
+    Result<std::string> content = read_file(folder_ / path.relative_path(), max_bytes);
+    if (content.ok()) return std::optional(std::move(*content));
+    if (content.error().code == ErrorCode::kNotFound) return std::optional<std::string>();
+    return content.error();
+  }
+  ASSIGN_OR_RETURN(const std::string real, archive::resolve_in(tar_index_, path.string(), true));
+  const Node* node = tar_index_.find(real);
+  if (node == nullptr || node->type != NodeType::kFile) return std::optional<std::string>();
+  ASSIGN_OR_RETURN(const archive::Tree tree, archive::Tree::open_tar(tar_file_, tar_index_));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> source, tree.open(*node));
+  ASSIGN_OR_RETURN(std::string content, read_all(*source, max_bytes));
+  return std::optional(std::move(content));
+}
+
+Result<TreeIndex> Context::index(const dockerfile::IgnoreRules& rules) const {
+  if (folder_.empty()) return rules.empty() ? tar_index_ : filter(tar_index_, rules);
+  TreeIndex index;
+  ASSIGN_OR_RETURN(UniqueFd folder, open_file(folder_, O_RDONLY | O_DIRECTORY));
+  RETURN_IF_ERROR(FolderWalk(rules, index).add_children(std::move(folder), "").in("the context " + folder_.string()));
+  return index;
+}
+
+}  // namespace imagebuild::builder

@@ -1,0 +1,36 @@
+// The build context: what the user gave, less what .dockerignore leaves out.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "archive/tree_index.h"
+#include "base/result.h"
+#include "base/stream.h"
+#include "dockerfile/ignore.h"
+
+namespace imagebuild::builder {
+
+class Context {
+ public:
+  // A folder is used where it lies. A tar (plain, gzip, bzip2, xz or zstd), or "-" for one on stdin, is rewritten
+  // uncompressed to `tar_file`. Anything else is kInvalidInput or kNotFound, naming it.
+  static Result<Context> open(const std::string& given, const std::filesystem::path& tar_file);
+
+  // The folder; empty for a tar.
+  const std::filesystem::path& folder() const { return folder_; }
+  // A file of at most `max_bytes`; nothing when there is none. `path` is relative to the context and stays inside it.
+  Result<std::optional<std::string>> read(const std::filesystem::path& path, std::uint64_t max_bytes) const;
+  // Everything but what the rules exclude. Owners are root's, as for every file of a context (Dockerfile reference,
+  // COPY --chown); sockets are left out; modes and times are kept.
+  Result<archive::TreeIndex> index(const dockerfile::IgnoreRules& rules) const;
+
+ private:
+  Context() = default;
+  std::filesystem::path folder_;
+  std::filesystem::path tar_file_;
+  archive::TreeIndex tar_index_;
+};
+
+}  // namespace imagebuild::builder

@@ -1,0 +1,181 @@
+#include "builder/prepare/prepare.h"
+
+#include <algorithm>
+#include <charconv>
+#include <iostream>
+#include <iterator>
+#include <utility>
+
+#include "api/volume.h"
+#include "base/file.h"
+#include "build/solve.h"
+#include "builder/prepare/context.h"
+#include "builder/prepare/images.h"
+#include "dockerfile/ignore.h"
+#include "dockerfile/parser.h"
+
+namespace imagebuild::builder {
+
+namespace fs = std::filesystem;
+namespace volume = api::volume;
+
+namespace {
+
+struct DockerfileText {
+  std::string name;  // For messages.
+  fs::path path;     // Where its .dockerignore may lie beside it; empty for stdin.
+  std::string text;
+};
+
+Result<DockerfileText> read_dockerfile(const PrepareRequest& request, const Context& context) {
+  constexpr std::uint64_t kMaxBytes = dockerfile::kMaxFileBytes;
+  if (request.dockerfile == "-") {
+    if (request.context == "-") {
+      return Error{ErrorCode::kInvalidInput, "the Dockerfile and the context cannot both come from stdin"};
+    }
+    std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+    if (text.size() > kMaxBytes) return Error{ErrorCode::kLimit, "the Dockerfile on stdin is too large"};
+    return DockerfileText{"<stdin>", {}, std::move(text)};
+  }
+  if (!request.dockerfile.empty() && fs::exists(request.dockerfile)) {
+    ASSIGN_OR_RETURN(std::string text, read_file(request.dockerfile, kMaxBytes));
+    return DockerfileText{request.dockerfile, fs::absolute(request.dockerfile), std::move(text)};
+  }
+  const std::string name = request.dockerfile.empty() ? "Dockerfile" : request.dockerfile;
+  ASSIGN_OR_RETURN(std::optional<std::string> text, context.read(name, kMaxBytes));
+  if (!text) {
+    return Error{ErrorCode::kNotFound, "there is no '" + name + "' in the context " +
+                                           (request.context == "-" ? "on stdin" : "'" + request.context + "'") +
+                                           "; name the Dockerfile with -f"};
+  }
+  return DockerfileText{name, context.folder().empty() ? fs::path(name) : context.folder() / name, std::move(*text)};
+}
+
+// The error with the line of the Dockerfile it speaks of, if it begins with a place in it.
+Error with_excerpt(const Error& error, const DockerfileText& dockerfile) {
+  const std::string begin = dockerfile.name + ":";
+  if (!error.message.starts_with(begin)) return error;
+  dockerfile::Diagnostic diagnostic{error.code, {}, {}};
+  const char* const end = error.message.data() + error.message.size();
+  const auto line = std::from_chars(error.message.data() + begin.size(), end, diagnostic.at.line);
+  if (line.ec != std::errc() || line.ptr == end || *line.ptr != ':') return error;
+  const auto column = std::from_chars(line.ptr + 1, end, diagnostic.at.column);
+  if (column.ec != std::errc() || end - column.ptr < 2) return error;
+  diagnostic.message = std::string(column.ptr + 2, end);
+  std::string text = dockerfile::render(dockerfile.name, dockerfile.text, diagnostic);
+  while (text.ends_with('\n')) text.pop_back();
+  return Error{error.code, std::move(text)};
+}
+
+Result<dockerfile::Dockerfile> parse(const DockerfileText& source) {
+  dockerfile::ParseReport report = dockerfile::parse_all(source.text, source.name);
+  if (report.errors.empty()) return std::move(report.dockerfile);
+  constexpr std::size_t kShown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kShown, report.errors.size()); ++i) {
+    text += dockerfile::render(source.name, source.text, report.errors[i]);
+  }
+  if (report.errors.size() > kShown) {
+    text += "and " + std::to_string(report.errors.size() - kShown) + " more errors\n";
+  }
+  text.pop_back();
+  return Error{report.errors.front().code, std::move(text)};
+}
+
+// SOURCE_DATE_EPOCH's stand-in: when the context was committed.
+std::int64_t commit_time(const fs::path& folder, ProcessRunner& processes) {
+  if (folder.empty()) return 0;
+  const Result<ProcessResult> git =
+      processes.run(ProcessSpec{.argv = {"git", "-C", folder.string(), "log", "-1", "--format=%ct"}});
+  if (!git.ok() || git->exit_status != 0) return 0;  // No git, or no work tree.
+  std::int64_t seconds = 0;
+  const std::string& text = git->stdout_text;
+  std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return seconds;
+}
+
+Result<api::BaseImage> resolve_base(const build::ImageNeed& need, const OpenImage& open_image,
+                                    const std::string& dockerfile) {
+  const auto located = [&](const Error& error) {
+    return dockerfile::located_error(dockerfile, need.at, error.message, error.code);
+  };
+  const Result<std::unique_ptr<oci::ImageSource>> source = open_image(need.name);
+  if (!source.ok()) return located(source.error());
+  ASSIGN_OR_RETURN(const oci::Platform platform, oci::Platform::parse(need.platform));
+  Result<oci::ResolvedImage> image = (*source)->resolve(platform);
+  if (!image.ok()) return located(image.error());
+  if (!platform.accepts(image->config.platform)) {
+    return located(Error{ErrorCode::kNotFound, "image '" + need.name + "' is for " + image->config.platform.str() +
+                                                   ", not for " + need.platform});
+  }
+  ASSIGN_OR_RETURN(std::string reference, pin(need.name, image->descriptor.digest));
+  return api::BaseImage{need.name, std::move(reference), image->descriptor.digest.str(),
+                        std::move(image->manifest_json), std::move(image->config_json)};
+}
+
+Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& source, std::int64_t epoch_s,
+                        const OpenImage& open_image) {
+  ASSIGN_OR_RETURN(const dockerfile::Dockerfile dockerfile, parse(source));
+  build::SolveOptions options;
+  options.target = request.target;
+  for (const auto& [name, value] : request.build_args) options.build_args.insert_or_assign(name, value);
+  options.target_platform = request.platform;
+  options.epoch_s = epoch_s;
+  build::Images images;
+  while (true) {
+    const auto missing = build::missing_images(dockerfile, options, images);
+    if (!missing.ok()) return with_excerpt(missing.error(), source);
+    if (missing->empty()) break;
+    for (const build::ImageNeed& need : *missing) {
+      Result<api::BaseImage> image = resolve_base(need, open_image, source.name);
+      if (!image.ok()) return with_excerpt(image.error(), source);
+      images.emplace(need, std::move(*image));
+    }
+  }
+  Result<api::Plan> plan = build::solve(dockerfile, options, images);
+  if (!plan.ok()) return with_excerpt(plan.error(), source);
+  return plan;
+}
+
+bool copies_from_context(const api::Plan& plan) {
+  return std::ranges::any_of(plan.stages, [](const api::PlanStage& stage) {
+    return std::ranges::any_of(stage.steps, [](const api::Step& step) {
+      const auto* copy = std::get_if<api::CopyStep>(&step.action);
+      return copy != nullptr && std::holds_alternative<api::FromContext>(copy->from) && !copy->sources.empty();
+    });
+  });
+}
+
+}  // namespace
+
+Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_image, ProcessRunner& processes) {
+  ASSIGN_OR_RETURN(const Context context, Context::open(request.context, request.volume / volume::kContextTar));
+  ASSIGN_OR_RETURN(const DockerfileText source, read_dockerfile(request, context));
+  const std::int64_t epoch_s = request.epoch_s ? *request.epoch_s : commit_time(context.folder(), processes);
+  Prepared prepared;
+  ASSIGN_OR_RETURN(prepared.plan, solve(request, source, epoch_s, open_image));
+  prepared.context_folder = context.folder();
+  prepared.dockerfile_text = source.text;
+
+  std::error_code error;
+  fs::create_directories((request.volume / volume::kContextIndex).parent_path(), error);
+  if (error) return system_error(request.volume.string(), error.value());
+  archive::TreeIndex index;
+  if (copies_from_context(prepared.plan)) {
+    const auto read = [&](const fs::path& path) -> Result<std::optional<std::string>> {
+      if (context.folder().empty()) return context.read(path, dockerfile::kMaxFileBytes);
+      Result<std::string> text = read_file(path, dockerfile::kMaxFileBytes);
+      if (text.ok()) return std::optional(std::move(*text));
+      if (text.error().code == ErrorCode::kNotFound) return std::optional<std::string>();
+      return text.error();
+    };
+    ASSIGN_OR_RETURN(const dockerfile::IgnoreFile ignore,
+                     dockerfile::read_ignore_file(context.folder(), source.path, read));
+    ASSIGN_OR_RETURN(index, context.index(ignore.rules));
+  }
+  RETURN_IF_ERROR(index.save(request.volume / volume::kContextIndex));
+  RETURN_IF_ERROR(write_file_atomically(request.volume / volume::kPlan, prepared.plan.json()));
+  return prepared;
+}
+
+}  // namespace imagebuild::builder
