@@ -236,8 +236,7 @@ void ImageConfig::align_history() {
     --layers;
   }
   for (; layers < diff_ids.size(); ++layers) {
-    history.push_back(
-        History{.created = {}, .created_by = {}, .comment = "missing from the base image's history", .author = {}});
+    history.push_back(History{.comment = "missing from the base image's history"});
   }
 }
 

@@ -106,8 +106,7 @@ bool is_config(std::string_view media_type) {
 Result<Descriptor> parse_descriptor(const Json& value, const std::string& where) {
   ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(value, where));
   ASSIGN_OR_RETURN(Digest digest, fields.digest("digest"));
-  Descriptor descriptor{
-      .media_type = {}, .digest = std::move(digest), .size_bytes = 0, .platform = {}, .annotations = {}};
+  Descriptor descriptor{.digest = std::move(digest)};
   ASSIGN_OR_RETURN(descriptor.media_type, fields.text("mediaType"));
   if (descriptor.media_type.empty()) return fields.wrong("mediaType", "a media type, but it is missing");
   if (fields.find("size") == nullptr) return fields.wrong("size", "a number of bytes, but it is missing");
@@ -152,8 +151,7 @@ Result<Manifest> Manifest::parse(std::string_view json) {
     type = config.media_type == media_type::kDockerConfig ? media_type::kDockerManifest : media_type::kOciManifest;
   }
   ASSIGN_OR_RETURN(std::vector<Descriptor> layers, parse_descriptors(fields, "layers"));
-  Manifest manifest{
-      .media_type = std::move(type), .config = std::move(config), .layers = std::move(layers), .annotations = {}};
+  Manifest manifest{.media_type = std::move(type), .config = std::move(config), .layers = std::move(layers)};
   ASSIGN_OR_RETURN(manifest.annotations, fields.text_map("annotations"));
   return manifest;
 }
