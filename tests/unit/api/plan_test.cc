@@ -1,0 +1,116 @@
+#include "api/plan.h"
+
+#include <gtest/gtest.h>
+
+namespace imagebuild::api {
+namespace {
+
+// A plan in which every member of every type has a value of its own.
+Plan full_plan() {
+  RunStep run;
+  run.argv = {"/bin/sh", "-c", "make"};
+  run.script = InlineFile{"EOF", "#!/bin/sh\necho hi\n"};
+  run.env = {"PATH=/bin", "A=b"};
+  run.user = "app:staff";
+  run.working_dir = "/src";
+  run.secrets = {SecretMount{"token", "/run/secrets/token", "TOKEN", true, 0440, 7, 8}};
+  CopyStep copy;
+  copy.from = FromStage{0};
+  copy.sources = {"src/*.c", ""};
+  copy.inline_sources = {InlineFile{"motd", "hello\n"}};
+  copy.destination = "/opt";
+  copy.destination_is_folder = true;
+  copy.owner = "1000:1000";
+  copy.mode = 0644;
+  copy.unpack_archives = true;
+
+  Plan plan;
+  plan.dockerfile = "docker/Dockerfile";
+  plan.epoch_s = 1700000000;
+  plan.images = {BaseImage{"gcc:12", "docker.io/library/gcc:12@sha256:aa", "sha256:aa", "{\"m\":1}", "{\"c\":2}"}};
+  PlanStage build;
+  build.name = "build";
+  build.at = {1, 1};
+  build.base = OnImage{0};
+  build.platform = "linux/amd64";
+  build.steps = {Step{{2, 1}, "RUN make", "RUN /bin/sh -c make", run}};
+  build.exports = {"app"};
+  build.needs_container = true;
+  PlanStage final;
+  final.name = "final";
+  final.at = {4, 1};
+  final.base = OnStage{0};
+  final.platform = "linux/amd64";
+  final.steps = {Step{{5, 1}, "COPY a b", "COPY a b", copy},
+                 Step{{6, 1}, "WORKDIR /w", "WORKDIR /w", WorkdirStep{"/w", "app"}},
+                 Step{{7, 1}, "ENV A=b", "ENV A=b", MetadataStep{}}};
+  final.needs = {0};
+  final.keep_layers = true;
+  final.config.env = {"A=b"};
+  final.config.cmd = {{"/app"}};
+  final.config.labels = {{"k", "v"}};
+  final.author = "someone";
+  plan.stages = {build, final};
+  plan.target = 1;
+  plan.warnings = {"careful"};
+  return plan;
+}
+
+TEST(Plan, SurvivesJsonWhole) {
+  const Plan plan = full_plan();
+  const Result<Plan> read = Plan::parse(plan.json());
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(*read, plan);
+  EXPECT_EQ(read->json(), plan.json());
+}
+
+struct BrokenPlan {
+  const char* name;
+  std::string find, replace;
+  const char* message;
+};
+
+class BrokenPlans : public testing::TestWithParam<BrokenPlan> {};
+
+TEST_P(BrokenPlans, AreCorrupt) {
+  std::string text = full_plan().json();
+  const std::size_t at = text.find(GetParam().find);
+  ASSERT_NE(at, std::string::npos) << text;
+  text.replace(at, GetParam().find.size(), GetParam().replace);
+  const Result<Plan> read = Plan::parse(text);
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
+  EXPECT_NE(read.error().message.find(GetParam().message), std::string::npos) << read.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, BrokenPlans,
+    testing::Values(BrokenPlan{"NotJson", "{", "", "not JSON"},
+                    BrokenPlan{"OtherVersion", "\"version\":1", "\"version\":2", "version 2"},
+                    BrokenPlan{"MissingMember", "\"epoch\":1700000000,", "", "plan.epoch is missing"},
+                    BrokenPlan{"WrongType", "\"epoch\":1700000000", "\"epoch\":\"x\"", "plan.epoch is not an integer"},
+                    BrokenPlan{"NeedOfALaterStage", "\"needs\":[0]", "\"needs\":[1]", "wrong need"},
+                    BrokenPlan{"NegativeNeed", "\"needs\":[0]", "\"needs\":[-1]", "wrong need"},
+                    BrokenPlan{"TargetOutOfRange", "\"target\":1", "\"target\":2", "plan.target is out of range"},
+                    BrokenPlan{"ImageOutOfRange", "\"image\":0", "\"image\":1", "out of range"},
+                    BrokenPlan{"UnknownStep", "\"type\":\"workdir\"", "\"type\":\"teleport\"", "teleport"},
+                    BrokenPlan{"EmptyCommand", "\"argv\":[\"/bin/sh\",\"-c\",\"make\"]", "\"argv\":[]", "no command"},
+                    BrokenPlan{"NegativeMode", "\"mode\":420", "\"mode\":-1", "negative"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(BaseChain, GoesFromTheBottomUp) {
+  const Plan plan = full_plan();
+  EXPECT_EQ(base_chain(plan, 1), (std::vector<int>{0, 1}));
+  EXPECT_EQ(root_image(plan, 1), &plan.images[0]);
+}
+
+TEST(SecretIds, AreSortedAndEachOnce) {
+  Plan plan = full_plan();
+  RunStep& run = std::get<RunStep>(plan.stages[0].steps[0].action);
+  run.secrets = {SecretMount{"z"}, SecretMount{"a"}, SecretMount{"z"}};
+  EXPECT_EQ(secret_ids(plan, 0), (std::vector<std::string>{"a", "z"}));
+  EXPECT_TRUE(secret_ids(plan, 1).empty());
+}
+
+}  // namespace
+}  // namespace imagebuild::api
