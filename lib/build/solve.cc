@@ -325,11 +325,10 @@ Result<std::vector<ImageNeed>> missing_images(const dockerfile::Dockerfile& file
       root = &outline->graph.stages[static_cast<std::size_t>(root->base.stage)];
     }
     ASSIGN_OR_RETURN(const std::string platform, platform_of(file, *root, options));
+    const api::BaseImage* image = stage.base.kind == SourceKind::kImage ? need(stage.base, platform) : nullptr;
     for (const dockerfile::Reference& reference : stage.references) {
       if (reference.source.kind == SourceKind::kImage) need(reference.source, platform);
     }
-    if (stage.base.kind != SourceKind::kImage) continue;
-    const api::BaseImage* image = need(stage.base, platform);
     if (image == nullptr) continue;
     ASSIGN_OR_RETURN(const oci::RunConfig config, config_of(*image, nullptr));
     const std::string origin = trigger_origin(image->name);

@@ -299,8 +299,8 @@ TEST(MissingImages, AreNamedOnceInOrderOfAppearanceWithoutThoseOfUnneededStages)
   const auto missing = missing_images(*file, {}, {});
   ASSERT_TRUE(missing.ok()) << missing.error().message;
   ASSERT_EQ(missing->size(), 2U);
-  EXPECT_EQ(missing->at(0).name, "c");
-  EXPECT_EQ(missing->at(1).name, "b");
+  EXPECT_EQ(missing->at(0).name, "b");
+  EXPECT_EQ(missing->at(1).name, "c");
 }
 
 TEST(MissingImages, AppearWithTheTriggersOfAKnownImage) {
