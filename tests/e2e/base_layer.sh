@@ -28,12 +28,13 @@ installed_on_parent() {
   mount --bind "$DEBS/$name" "$work/root/var/cache/apt/archives"
   mount --bind /etc/resolv.conf "$work/root/etc/resolv.conf"
   mount -t proc proc "$work/root/proc"
+  mount --bind /dev "$work/root/dev"
   export DEBIAN_FRONTEND=noninteractive
   chroot "$work/root" apt-get -q update
   # shellcheck disable=SC2086 # a list of words
   chroot "$work/root" apt-get -q -y -o APT::Keep-Downloaded-Packages=true install --no-install-recommends $PACKAGES
   chroot "$work/root" /bin/sh -ec "$SCRIPT"
-  umount "$work/root/proc" "$work/root/etc/resolv.conf" "$work/root/var/cache/apt/archives" "$work/root"
+  umount "$work/root/dev" "$work/root/proc" "$work/root/etc/resolv.conf" "$work/root/var/cache/apt/archives" "$work/root"
 }
 
 # In the upper folder of an overlay a deleted file is a device 0/0; in a layer it is an empty file named .wh.NAME.
@@ -47,9 +48,14 @@ whiteouts() {
 case $name in
   busybox) busybox_root "$work/upper" ;;
   debian) debian_root "$work/upper" ;;
-  *) installed_on_parent "$@" && whiteouts "$work/upper" ;;
+  *)
+    installed_on_parent "$@"
+    whiteouts "$work/upper"
+    ;;
 esac
 rm -rf "$work/upper"/var/lib/apt/lists/* "$work/upper"/var/cache/apt/*.bin "$work/upper"/var/cache/debconf/*-old \
   "$work/upper"/var/cache/ldconfig "$work/upper"/var/log/{apt,*.log} "$work/upper"/var/lib/dpkg/*-old
-[ "$name" != debian ] || { rm -rf "$work/upper"/dev/* "$work/upper"/proc/* "$work/upper"/var/cache/apt/archives/*.deb; }
+if [ "$name" = debian ]; then
+  rm -rf "$work/upper"/dev/* "$work/upper"/proc/* "$work/upper"/var/cache/apt/archives/*.deb
+fi
 tar -C "$work/upper" --numeric-owner --sort=name --xattrs --xattrs-include='security.capability' -cf - . | gzip -n > "$out"

@@ -43,7 +43,7 @@ class Builder:
         self._temporary = folder / "tmp"
         self._temporary.mkdir(parents=True, exist_ok=True)
         self._environment = {key: value for key, value in os.environ.items() if not key.endswith(("_proxy", "_PROXY"))}
-        self._environment |= {"TMPDIR": str(self._temporary), "DOCKER_CONFIG": str(docker_config or folder / "no-config"),
+        self._environment |= {"TMPDIR": str(self._temporary), "DOCKER_CONFIG": str(docker_config or self._no_credentials()),
                               "CONTAINERS_REGISTRIES_CONF": str(self._registries_conf())}
 
     def build(self, context, *flags, tag="", timeout=240, input=None, environment=None) -> Built:
@@ -65,6 +65,13 @@ class Builder:
         return subprocess.Popen(self.command(context, *flags, tag=tag), env=self._environment, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 preexec_fn=processes.die_with_parent, **kwargs)
+
+    def _no_credentials(self) -> pathlib.Path:
+        """Keeps the credentials of whoever runs the tests out of them."""
+        folder = self._folder / "docker-config"
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        return folder
 
     def _registries_conf(self) -> pathlib.Path:
         path = self._folder / "registries.conf"

@@ -10,6 +10,11 @@ import uuid
 
 from . import processes
 
+# What Docker and Kubernetes give a container that asks for nothing; umoci's own default is less.
+_CAPABILITIES = [f"CAP_{name}" for name in (
+    "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID "
+    "SYS_CHROOT").split()]
+
 
 class Image:
     """An image copied by skopeo from `source` (docker://…, oci:…, docker-archive:…) into `folder` as an OCI layout."""
@@ -70,6 +75,7 @@ class Image:
         path = bundle / "config.json"
         config = json.loads(path.read_text())
         config["process"]["terminal"] = False
+        config["process"]["capabilities"] = {kind: _CAPABILITIES for kind in ("bounding", "effective", "permitted")}
         config["process"]["env"] += environment
         if command:
             config["process"]["args"] = list(command)
