@@ -1,0 +1,52 @@
+#include "builder/prepare/registries.h"
+
+#include <utility>
+
+#include "api/registries_file.h"
+#include "base/file.h"
+#include "http/curl_transport.h"
+#include "registry/hosts.h"
+
+namespace imagebuild::builder {
+
+namespace {
+
+constexpr std::uint64_t kMaxFileBytes = 1U << 20;
+
+Status add_file(const std::string& path, registry::HostRules& rules) {
+  ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxFileBytes));
+  ASSIGN_OR_RETURN(const api::RegistriesFile file, api::RegistriesFile::parse(text, path));
+  for (const auto& [name, entry] : file.registries) {
+    registry::HostRule& rule = rules.by_registry[name];
+    rule.plain_http = rule.plain_http || entry.plain_http;
+    rule.skip_tls_verify = entry.skip_tls_verify;
+    rule.ca_file = entry.ca_file;
+    for (const std::string& mirror : entry.mirrors) {
+      RETURN_IF_ERROR(rules.add_mirror(name + "=" + mirror).in(path));
+    }
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RegistryAccess>> RegistryAccess::open(const RegistryOptions& options, ProcessRunner& processes) {
+  registry::ClientOptions client;
+  for (const std::string& mirror : options.mirrors) {
+    RETURN_IF_ERROR(client.hosts.add_mirror(mirror).in("--registry-mirror " + mirror));
+  }
+  for (const std::string& name : options.insecure) client.hosts.by_registry[name].plain_http = true;
+  if (!options.file.empty()) RETURN_IF_ERROR(add_file(options.file, client.hosts));
+  ASSIGN_OR_RETURN(client.credentials, registry::Credentials::from_environment(processes));
+
+  http::CurlOptions transport;
+  for (const auto& [name, rule] : client.hosts.by_registry) {
+    if (rule.ca_file.empty() && !rule.skip_tls_verify) continue;
+    ASSIGN_OR_RETURN(const registry::Endpoint origin, client.hosts.origin(name));
+    transport.trust[origin.base.host_port()] = http::HostTrust{rule.ca_file, rule.skip_tls_verify};
+  }
+  return std::unique_ptr<RegistryAccess>(
+      new RegistryAccess(std::make_unique<http::CurlTransport>(std::move(transport)), std::move(client)));
+}
+
+}  // namespace imagebuild::builder

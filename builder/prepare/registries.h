@@ -1,0 +1,36 @@
+// How this process reaches registries: the file, flags and credentials a user gave, made into one client.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/process.h"
+#include "base/result.h"
+#include "registry/client.h"
+
+namespace imagebuild::builder {
+
+struct RegistryOptions {
+  std::string file;                   // --registries: api/registries_file.h; empty: none.
+  std::vector<std::string> mirrors;   // --registry-mirror REGISTRY=URL, asked before those of the file.
+  std::vector<std::string> insecure;  // --insecure-registry HOST[:PORT]: plain HTTP.
+};
+
+// A transport and a client on it, for as long as this object lives.
+class RegistryAccess {
+ public:
+  // Reads the file and the user's credentials (registry/credentials.h); `processes` runs credential helpers and must
+  // outlive this.
+  static Result<std::unique_ptr<RegistryAccess>> open(const RegistryOptions& options, ProcessRunner& processes);
+
+  registry::Client& client() { return client_; }
+
+ private:
+  RegistryAccess(std::unique_ptr<http::HttpTransport> transport, registry::ClientOptions options)
+      : transport_(std::move(transport)), client_(*transport_, std::move(options)) {}
+  std::unique_ptr<http::HttpTransport> transport_;
+  registry::Client client_;
+};
+
+}  // namespace imagebuild::builder
