@@ -43,7 +43,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"EmptyPart", "linux/", "empty", false}, Row{"EmptyFirst", "/amd64", "empty", false},
         Row{"TooManyParts", "linux/arm/v7/x", "more parts", false}, Row{"ManySlashes", "////////", "more parts", false},
         Row{"Typo", "linux/adm64", "did you mean 'amd64'", false},
-        Row{"UnknownSystem", "lunix/amd64", "did you mean 'linux'", false},
+        Row{"UnknownSystem", "linxu/amd64", "did you mean 'linux'", false},
         Row{"Space", "linux/amd 64", "only letters", false}, Row{"Wildcard", "linux/*", "only letters", false},
         Row{"UnknownAlone", "frob", "unknown architecture 'frob'", false}),
     [](const auto& row) { return std::string(row.param.name); });
