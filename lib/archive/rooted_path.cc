@@ -82,10 +82,13 @@ class Walk {
   Status down(const std::string& name) {
     UniqueFd next(::openat(at_.get(), name.c_str(), kFolderFlags));
     if (!next.valid() && errno == ENOENT && made_) {
-      if (::mkdirat(at_.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
+      if (::mkdirat(at_.get(), name.c_str(), 0700) == 0) {
+        std::string made_path;
+        for (const std::string& part : names_) made_path = join_path(made_path, part);
+        RETURN_IF_ERROR(made_(at_.get(), name, join_path(made_path, name)));
+      } else if (errno != EEXIST) {
         return system_error("cannot make the folder '" + name + "'", errno);
       }
-      RETURN_IF_ERROR(made_(at_.get(), name));
       next = UniqueFd(::openat(at_.get(), name.c_str(), kFolderFlags));
     }
     if (next.valid()) {

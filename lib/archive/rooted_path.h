@@ -17,8 +17,9 @@ enum class Resolution { kAny, kWalk };
 // `flags` as for open(2), without O_CREAT.
 Result<UniqueFd> open_beneath(int root_fd, const std::string& path, int flags, Resolution how = Resolution::kAny);
 
-// Called for each folder that open_folder() makes: the open folder it was made in, and its name.
-using FolderMade = std::function<Status(int parent_fd, const std::string& name)>;
+// Called for each folder that open_folder() makes: the open folder it was made in, its name, and its path from the root
+// without symlinks.
+using FolderMade = std::function<Status(int parent_fd, const std::string& name, const std::string& path)>;
 
 // Opens the folder that the clean path `path` leads to when `root_fd` is the root of the file system: symlinks are
 // followed, "/" and ".." in them stay inside. The descriptor is O_PATH. kNotFound if it does not exist and `made` is
