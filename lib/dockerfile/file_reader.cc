@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/utf8.h"
 #include "dockerfile/heredoc.h"
 #include "dockerfile/json_array.h"
 
@@ -15,24 +16,6 @@ Position position_of(std::string_view text, std::size_t offset) {
   const std::size_t newline = before.rfind('\n');
   const std::size_t column = newline == std::string_view::npos ? offset : offset - newline - 1;
   return Position{static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1, static_cast<int>(column) + 1};
-}
-
-// The length of the UTF-8 character at `at`, 0 when it is none (overlong forms and surrogates are none).
-std::size_t character_size(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U; };
-  const auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return tail(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F)) return 0;
-    return tail(1) && tail(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if ((first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) > 0x8F)) return 0;
-    return tail(1) && tail(2) && tail(3) ? 4 : 0;
-  }
-  return 0;
 }
 
 bool may_hold_heredoc(std::string_view keyword) {
@@ -65,8 +48,8 @@ std::optional<Diagnostic> check_text(std::string_view text) {
   std::size_t line_begin = 0;
   for (std::size_t at = 0; at < text.size();) {
     if (text[at] == '\0') return Diagnostic{ErrorCode::kInvalidInput, position_of(text, at), "a NUL byte"};
-    const std::size_t size = character_size(text, at);
-    if (size == 0) {
+    const Rune rune = decode_rune(text, at);
+    if (!rune.valid) {
       return Diagnostic{ErrorCode::kInvalidInput, position_of(text, at),
                         "this is not UTF-8 text; save the file as UTF-8"};
     }
@@ -77,7 +60,7 @@ std::optional<Diagnostic> check_text(std::string_view text) {
     if (at - std::min(at, line_begin) > kMaxLineBytes) {
       return Diagnostic{ErrorCode::kLimit, position_of(text, line_begin), "the line is longer than 1 MiB"};
     }
-    at += size;
+    at += rune.width;
   }
   if (lines > kMaxLines) {
     return Diagnostic{ErrorCode::kLimit, {0, 0}, "the file has more than " + std::to_string(kMaxLines) + " lines"};
@@ -165,6 +148,15 @@ bool FileReader::read_contents(std::vector<Heredoc>& heredocs) {
   return true;
 }
 
+void FileReader::skip_contents(std::vector<Heredoc> heredocs) {
+  const std::size_t back = next_;
+  for (Heredoc& heredoc : heredocs) {
+    if (read_content(heredoc)) continue;
+    next_ = back;
+    return;
+  }
+}
+
 std::optional<FileReader::Item> FileReader::next() {
   const auto line = next_line();
   if (!line) return std::nullopt;
@@ -178,12 +170,15 @@ std::optional<FileReader::Item> FileReader::next() {
     return item;
   }
   std::vector<Heredoc> heredocs = find_heredocs(piece);
+  const auto& names = instruction_names();
   if (!heredocs.empty() && reads_heredocs(piece)) {
     if (!read_contents(heredocs)) return std::nullopt;
   } else {
+    if (std::find(names.begin(), names.end(), item.keyword) == names.end()) skip_contents(std::move(heredocs));
     heredocs.clear();
   }
-  item.instruction = read_instruction(piece, std::move(heredocs), directives_.escape, findings_);
+  item.instruction = read_instruction(piece, std::move(heredocs), directives_.escape, any_before_, findings_);
+  any_before_ = true;
   if (item.instruction) {
     item.instruction->last_line = static_cast<int>(next_);
     item.instruction->source = source_between(first_, next_);

@@ -37,6 +37,8 @@ class FileReader {
   // Reads the contents of the heredocs; false when one has no end.
   bool read_contents(std::vector<Heredoc>& heredocs);
   bool read_content(Heredoc& heredoc);
+  // Passes over what probably are the heredocs of a misspelt RUN, so that their lines are not taken for instructions.
+  void skip_contents(std::vector<Heredoc> heredocs);
   Position line_start(std::size_t index) const { return Position{static_cast<int>(index) + 1, 1}; }
   std::string_view source_between(std::size_t first, std::size_t end) const;
 
@@ -44,6 +46,7 @@ class FileReader {
   Findings& findings_;
   DirectiveReader directive_reader_;
   std::vector<PhysicalLine> lines_;
+  bool any_before_ = false;
   std::size_t next_ = 0;   // Index of the next physical line.
   std::size_t first_ = 0;  // Of the first line of the current instruction.
 };

@@ -75,6 +75,7 @@ std::optional<Word> FlagReader::choice(std::string_view name, std::initializer_l
 
 void FlagReader::finish() {
   for (const Flag& flag : flags_) {
+    if (errors_.size() >= kMaxErrors) return;
     if (std::find(known_.begin(), known_.end(), flag.name) != known_.end()) continue;
     std::string message = "unknown flag --" + flag.name + " of " + std::string(keyword_);
     if (known_.empty()) {

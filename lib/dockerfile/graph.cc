@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <utility>
 
-#include "base/nearest.h"
 #include "dockerfile/lines.h"
 
 namespace imagebuild::dockerfile {
@@ -21,6 +21,9 @@ constexpr std::array<std::string_view, 48> kWellKnownImages = {
     "mongo",   "mysql",     "nginx",       "node",      "openjdk", "oraclelinux",    "perl",
     "php",     "postgres",  "pypy",        "python",    "r-base",  "redis",          "rockylinux",
     "ruby",    "rust",      "swift",       "tomcat",    "traefik", "ubuntu"};
+
+// Shorter names are too near to each other to tell a slip from another name.
+constexpr std::size_t kShortestName = 3;
 
 bool is_well_known(std::string_view name) {
   return std::find(kWellKnownImages.begin(), kWellKnownImages.end(), name) != kWellKnownImages.end();
@@ -67,13 +70,14 @@ class Resolver {
   }
 
   // COPY --from, RUN --mount from.
-  Result<Source> from(const Word& word, int in) const {
+  Result<Source> from(const Word& word, int in) {
     const std::string& name = word.text;
     if (all_digits(name)) return by_index(word, in);
     if (const auto index = earlier_stage(name, in)) return stage_source(*index, word.at);
     const std::string wanted = lower(name);
     if (stage(in).name == wanted) {
-      return error(word.at, "stage '" + name + "' cannot copy from itself; a stage may name only stages before it");
+      return error(word.at,
+                   "stage '" + name + "' cannot take files from itself; a stage may name only stages before it");
     }
     for (std::size_t i = static_cast<std::size_t>(in) + 1; i < stages_.size(); ++i) {
       if (stages_[i].name == wanted) return later(word, stages_[i]);
@@ -81,7 +85,7 @@ class Resolver {
     return image(word.at, name, in);
   }
 
-  Result<Source> base(const Word& word, const std::string& name, int in) const {
+  Result<Source> base(const Word& word, const std::string& name, int in) {
     if (const auto index = earlier_stage(name, in)) return stage_source(*index, word.at);
     const std::string wanted = lower(name);
     for (std::size_t i = static_cast<std::size_t>(in) + 1; i < stages_.size(); ++i) {
@@ -102,13 +106,14 @@ class Resolver {
     const int index = index_of(word.text);
     if (index >= 0 && index < in) return stage_source(index, word.at);
     if (index == in) {
-      return error(word.at, "stage " + word.text + " cannot copy from itself; a stage may name only stages before it");
+      return error(word.at,
+                   "stage " + word.text + " cannot take files from itself; a stage may name only stages before it");
     }
     std::string message = "no stage " + word.text + " before this one; ";
     if (in == 0) {
       message += "this is the first stage, 0";
     } else {
-      message += "the stages before it are 0" + (in > 1 ? " to " + std::to_string(in - 1) : std::string());
+      message += in == 1 ? "the only one is 0" : "those are 0 to " + std::to_string(in - 1);
     }
     return error(word.at, message);
   }
@@ -118,26 +123,40 @@ class Resolver {
                               "; a stage may name only stages before it");
   }
 
-  bool used_as_image(std::string_view name, int before) const {
-    for (int i = 0; i < before; ++i) {
-      const std::string& image = stage(i).from().image.text;
-      const std::string_view repository = std::string_view(image).substr(0, image.find_first_of(":@"));
-      if (repository == name && !earlier_stage(image, i)) return true;
+  // Whether a stage before `before` has a version of that image as its base.
+  bool used_as_image(const std::string& name, int before) {
+    if (base_images_.empty()) {
+      for (const Stage& stage : stages_) {
+        const std::string& image = stage.from().image.text;
+        if (!earlier_stage(image, stage.index))
+          base_images_.emplace(image.substr(0, image.find_first_of(":@")), stage.index);
+      }
     }
-    return false;
+    const auto found = base_images_.find(name);
+    return found != base_images_.end() && found->second < before;
+  }
+
+  // "; did you mean 'build'?" when `name` nearly is that of a stage before `before`.
+  std::string misspelt_stage(const std::string& name, int before) {
+    std::vector<std::string> names;
+    for (int i = 0; i < before; ++i) {
+      const std::string& candidate = stage(i).name;
+      if (candidate.size() < kShortestName) continue;
+      const std::size_t cost = candidate.size() * name.size();
+      if (cost > comparisons_left_) return {};
+      comparisons_left_ -= cost;
+      names.push_back(stage(i).from().name->text);
+    }
+    return did_you_mean(name, names);
   }
 
   // A name that is no stage's: scratch, a named context or an image, unless it looks like a misspelt stage.
-  Result<Source> image(Position at, const std::string& name, int in) const {
+  Result<Source> image(Position at, const std::string& name, int in) {
     if (const auto found = context(name)) return Source{SourceKind::kNamedContext, -1, *found, at};
     if (name == "scratch") return Source{SourceKind::kScratch, -1, {}, at};
     const bool plain = name.find_first_of("/:@.") == std::string::npos;
-    if (plain && !is_well_known(name) && !used_as_image(name, in)) {
-      std::vector<std::string> names;
-      for (int i = 0; i < in; ++i) {
-        if (!stage(i).name.empty()) names.push_back(stage(i).from().name->text);
-      }
-      if (const std::string hint = did_you_mean(name, names); !hint.empty()) {
+    if (plain && name.size() >= kShortestName && !is_well_known(name) && !used_as_image(name, in)) {
+      if (const std::string hint = misspelt_stage(name, in); !hint.empty()) {
         return error(
             at, "unknown stage '" + name + "'" + hint + " (an image of that name is written '" + name + ":latest')");
       }
@@ -148,9 +167,13 @@ class Resolver {
   const std::vector<Stage>& stages_;
   const GraphOptions& options_;
   std::string_view file_;
+  std::map<std::string, int> base_images_;     // Repository → the first stage that has it as its base.
+  std::size_t comparisons_left_ = 20'000'000;  // Bounds the search for misspelt names in a hostile file.
 };
 
 class Builder {
+  static constexpr int kShownStages = 30;
+
  public:
   Builder(const Dockerfile& dockerfile, const GraphOptions& options)
       : dockerfile_(dockerfile), options_(options), resolver_(dockerfile, options, dockerfile.file) {}
@@ -203,7 +226,7 @@ class Builder {
   }
 
   // The ONBUILDs of a base that is a stage of this file run first in this stage.
-  Status add_triggers(GraphStage& node) const {
+  Status add_triggers(GraphStage& node) {
     if (node.base.kind != SourceKind::kStage) return ok();
     const Stage& base = dockerfile_.stages[static_cast<std::size_t>(node.base.stage)];
     for (std::size_t i = 0; i < base.steps.size(); ++i) {
@@ -213,7 +236,7 @@ class Builder {
     return ok();
   }
 
-  Status add_references(GraphStage& node, const Command& command, std::size_t step, std::optional<int> trigger) const {
+  Status add_references(GraphStage& node, const Command& command, std::size_t step, std::optional<int> trigger) {
     if (const auto* copy = std::get_if<Copy>(&command); copy != nullptr && copy->from) {
       ASSIGN_OR_RETURN(Source source, resolver_.from(*copy->from, node.index));
       node.references.push_back({std::move(source), step, trigger, std::nullopt});
@@ -248,12 +271,12 @@ class Builder {
     std::string list;
     for (const Stage& stage : dockerfile_.stages) {
       if (!stage.name.empty()) names.push_back(stage.from().name->text);
-      list += (list.empty() ? "" : ", ") +
-              (stage.name.empty() ? std::to_string(stage.index) : "'" + stage.from().name->text + "'");
+      const std::string shown = stage.name.empty() ? std::to_string(stage.index) : "'" + names.back() + "'";
+      if (stage.index < kShownStages) list += (list.empty() ? "" : ", ") + shown;
     }
+    if (count > kShownStages) list += ", …";
     return Error{ErrorCode::kNotFound, "target '" + wanted + "' is no stage of " + dockerfile_.file +
-                                           did_you_mean(wanted, names) + (names.empty() ? "; " : " ") +
-                                           "(its stages: " + list + ")"};
+                                           did_you_mean(wanted, names) + " (its stages: " + list + ")"};
   }
 
   void mark(int index) {

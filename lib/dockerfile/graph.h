@@ -59,8 +59,10 @@ struct GraphOptions {
 // Resolves every base and `from`. The rules:
 // - A stage may name only stages before it; of several with one name, the nearest before it.
 // - The name of this stage or of a later one is an error, and so is a number that is no earlier stage's index.
-// - A name that nearly is a stage's, and has no '/', ':', '@' or '.', is an error with the right name; any other
-//   unknown name is an image. (To use an image whose name is near to a stage's, write its tag.)
+//   (A base is an image nevertheless when the later stage is FROM x AS x, or x is a well-known image.)
+// - A name of three or more letters without '/', ':', '@' or '.' that nearly is an earlier stage's is an error with the
+//   right name, unless it is a well-known image or an earlier stage's base. To use such an image, write its tag.
+// - Every other unknown name is an image.
 // Errors are located in the Dockerfile, those about `target` begin with "target".
 Result<Graph> make_graph(const Dockerfile& dockerfile, const GraphOptions& options);
 

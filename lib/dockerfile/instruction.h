@@ -130,7 +130,7 @@ struct Label {
 };
 
 struct Expose {
-  std::vector<Word> ports;  // See ports.h.
+  std::vector<Word> ports;  // See parse_port_range() in values.h.
 };
 
 struct Volume {

@@ -62,7 +62,7 @@ std::optional<Command> read_onbuild(const RawInstruction& raw, Findings& finding
   Onbuild onbuild;
   onbuild.text = trigger.view();
   for (const Heredoc& heredoc : raw.heredocs) onbuild.text += "\n" + heredoc.content + heredoc.name;
-  auto instruction = read_instruction(trigger, raw.heredocs, raw.escape, findings);
+  auto instruction = read_instruction(trigger, raw.heredocs, raw.escape, false, findings);
   if (!instruction) return std::nullopt;
   onbuild.trigger = std::make_shared<const Instruction>(std::move(*instruction));
   return onbuild;
@@ -79,7 +79,7 @@ const std::vector<std::string>& instruction_names() {
   return names;
 }
 
-std::optional<Instruction> read_instruction(const Piece& line, std::vector<Heredoc> heredocs, char escape,
+std::optional<Instruction> read_instruction(const Piece& line, std::vector<Heredoc> heredocs, char escape, bool follows,
                                             Findings& findings) {
   RawInstruction raw{{}, split_line(line), std::move(heredocs), escape};
   raw.keyword = upper(raw.line.keyword.view());
@@ -88,7 +88,7 @@ std::optional<Instruction> read_instruction(const Piece& line, std::vector<Hered
   if (reader == readers().end()) {
     const std::string written(raw.line.keyword.view());
     std::string hint = did_you_mean(raw.keyword, instruction_names(), "", "");
-    if (hint.empty())
+    if (hint.empty() && follows)
       hint = std::string("; a line that belongs to the one before needs a ") + escape + " at the end of that";
     findings.error(at, "unknown instruction '" + written + "'" + hint);
     return std::nullopt;

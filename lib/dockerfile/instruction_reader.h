@@ -26,15 +26,16 @@ struct RawInstruction {
 struct Findings {
   std::vector<Diagnostic> errors;
   std::vector<Diagnostic> warnings;
+  bool full() const { return errors.size() >= kMaxErrors; }
   void error(Position at, std::string message) { errors.push_back({ErrorCode::kInvalidInput, at, std::move(message)}); }
   void warn(Position at, std::string message) {
     warnings.push_back({ErrorCode::kInvalidInput, at, std::move(message)});
   }
 };
 
-// The instruction of a line. Its last_line and source are left to the caller. Nothing, with at least one error, on
-// failure.
-std::optional<Instruction> read_instruction(const Piece& line, std::vector<Heredoc> heredocs, char escape,
+// The instruction of a line. Its last_line and source are left to the caller. `follows`: there is an instruction
+// before it, which a missing continuation may have cut off. Nothing, with at least one error, on failure.
+std::optional<Instruction> read_instruction(const Piece& line, std::vector<Heredoc> heredocs, char escape, bool follows,
                                             Findings& findings);
 
 // One reader for each group of instructions; they are given keywords of their group only.

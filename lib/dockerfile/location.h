@@ -2,6 +2,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,9 @@ struct Word {
   bool operator==(const Word&) const = default;
 };
 
+// Reading a file stops after that many errors.
+inline constexpr std::size_t kMaxErrors = 100;
+
 // One thing that is wrong or doubtful. `message` may end in a hint ("…; did you mean RUN?").
 struct Diagnostic {
   ErrorCode code = ErrorCode::kInvalidInput;
@@ -42,8 +46,13 @@ Error located_error(std::string_view file, const Diagnostic& diagnostic);
 //   Dockerfile:3:1: unknown instruction 'RUNN'; did you mean RUN?
 //     3 | RUNN make
 //       | ^
-// `source` is the text of the file. Long lines are cut around the column; control characters become blanks.
+// `source` is the text of the file; where it has no such line, only the message is shown. Long lines are cut around the
+// column; control characters become blanks.
 std::string render(std::string_view file, std::string_view source, const Diagnostic& diagnostic);
+
+// The same for an Error that a function of this room returned: its position is read from its message. An error about
+// another file, or about no line, is shown without source.
+std::string render(std::string_view file, std::string_view source, const Error& error);
 
 // "; did you mean 'x'?" for the candidate nearest to `word`, or nothing. `before` and `after` go around the candidate.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates,

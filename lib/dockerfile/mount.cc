@@ -143,7 +143,9 @@ class Typer {
     for (const MountOption& option : mount_.options) {
       if (option.key == "type") type(option);
     }
-    for (const MountOption& option : mount_.options) apply(option);
+    for (const MountOption& option : mount_.options) {
+      if (errors_.size() < kMaxErrors) apply(option);
+    }
     if (!read_only_given_) mount_.read_only = mount_.type != MountType::kCache && mount_.type != MountType::kTmpfs;
     if (!mount_.needs_expansion) check_whole();
   }
@@ -260,7 +262,8 @@ class Typer {
                            : key == "source"
                                ? type == MountType::kBind || type == MountType::kCache || type == MountType::kSecret
                                : true;
-      if (!allowed) error(option.at, "a " + std::string(name_of(type)) + " mount has no option " + key);
+      if (!allowed && errors_.size() < kMaxErrors)
+        error(option.at, "a " + std::string(name_of(type)) + " mount has no option " + key);
     }
     if (type == MountType::kSecret) check_secret();
   }
@@ -313,6 +316,7 @@ std::optional<Mount> parse_mount(const Word& spec, const std::function<Position(
     return std::nullopt;
   }
   for (const Field& field : *fields) {
+    if (errors.size() >= kMaxErrors) break;
     const std::size_t equals = field.text.find('=');
     const std::string key = lower(std::string_view(field.text).substr(0, equals));
     // Inside a quoted field the value stands one byte further right.

@@ -18,7 +18,6 @@ inline constexpr std::size_t kMaxLineBytes = 1u << 20;
 inline constexpr std::size_t kMaxLines = 100'000;
 inline constexpr std::size_t kMaxInstructions = 10'000;
 inline constexpr std::size_t kMaxStages = 1'000;
-inline constexpr std::size_t kMaxErrors = 100;  // Reading goes no further after that many.
 
 // The parser directives at the top of the file.
 struct Directives {

@@ -1,4 +1,5 @@
 // The instructions that hold a command: RUN, CMD, ENTRYPOINT, SHELL, HEALTHCHECK.
+#include <algorithm>
 #include <charconv>
 
 #include "dockerfile/durations.h"
@@ -44,6 +45,7 @@ void read_mounts(FlagReader& flags, Run& run, Findings& findings) {
     const auto locate = [flag](std::size_t offset) {
       return flag->value_at[std::min(offset, flag->value_at.size() - 1)];
     };
+    if (findings.full()) return;
     if (auto mount = parse_mount(value_of(*flag), locate, findings.errors)) run.mounts.push_back(std::move(*mount));
   }
 }
@@ -95,6 +97,7 @@ std::optional<Command> read_run(const RawInstruction& raw, Findings& findings) {
 
 std::optional<Command> read_cmd_or_entrypoint(const RawInstruction& raw, Findings& findings) {
   FlagReader(raw.keyword, raw.line.flags, findings.errors).finish();
+  if (!raw.line.flags.empty()) return std::nullopt;
   auto command = read_command_line(raw, raw.line.arguments, findings);
   if (!command) return std::nullopt;
   if (!command->exec && command->shell.text.empty()) {

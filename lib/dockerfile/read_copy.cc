@@ -32,19 +32,16 @@ bool sort_sources(const RawInstruction& raw, std::vector<Word> words, bool json,
     findings.error(sources.destination.at, raw.keyword + " cannot take a heredoc as its destination");
     return false;
   }
-  std::vector<Heredoc> left = raw.heredocs;
+  auto heredoc = raw.heredocs.begin();  // Both lists are in the order of the line.
   for (Word& word : words) {
-    const auto heredoc = std::find_if(left.begin(), left.end(), [&word](const Heredoc& h) { return h.at == word.at; });
-    if (heredoc == left.end()) {
-      sources.paths.push_back(std::move(word));
+    if (heredoc != raw.heredocs.end() && heredoc->at == word.at && parse_heredoc_word(word.text)) {
+      sources.files.push_back(*heredoc++);
     } else {
-      sources.files.push_back(std::move(*heredoc));
-      left.erase(heredoc);
+      sources.paths.push_back(std::move(word));
     }
   }
-  if (!left.empty()) {
-    findings.error(left.front().at,
-                   raw.keyword + " cannot take this heredoc: its name must be one word without blanks");
+  if (heredoc != raw.heredocs.end()) {
+    findings.error(heredoc->at, raw.keyword + " cannot take this heredoc: its name has to be one word without blanks");
     return false;
   }
   return true;

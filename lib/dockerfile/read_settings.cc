@@ -10,8 +10,6 @@ namespace imagebuild::dockerfile {
 
 namespace {
 
-// A part of a word behind byte `offset`. A word does not hold the continuations it was written with, so the position
-// comes from its piece of the line.
 struct Pair {
   std::string key;
   std::string value;
@@ -21,7 +19,8 @@ Pair cut(std::string_view text) {
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
-// The position of byte `offset` of `word`, which stands at `begin` of the piece.
+// Where a byte of a word stands. A word does not hold the continuations it was written with, so the answer comes from
+// the piece of the line that holds it.
 class Locator {
  public:
   explicit Locator(const Piece& piece) : piece_(piece) {}
@@ -97,14 +96,15 @@ std::optional<Command> read_env_or_label(const RawInstruction& raw, Findings& fi
   }
   Locator locator(raw.line.arguments);
   for (const Word& word : words) {
-    if (legacy) break;
+    if (legacy || findings.full()) break;
     if (word.text.find('=') == std::string::npos) {
       findings.error(word.at, "'" + word.text + "' has no '='; " + raw.keyword +
                                   " takes name=value, with quotes around a value that has blanks");
       continue;
     }
     Pair pair = cut(word.text);
-    if (pair.key.empty()) findings.error(word.at, "the name before '=' is missing");
+    if (pair.key.empty() && !findings.full())
+      findings.error(word.at, "the name before '=' is missing; write name=value without blanks around the '='");
     const Position value_at = locator.inside(word, pair.key.size() + 1);
     pairs.push_back({Word{std::move(pair.key), word.at}, Word{std::move(pair.value), value_at}});
   }
@@ -127,7 +127,8 @@ std::optional<Command> read_arg(const RawInstruction& raw, Findings& findings) {
       continue;
     }
     Pair pair = cut(word.text);
-    if (pair.key.empty()) findings.error(word.at, "the name before '=' is missing");
+    if (pair.key.empty() && !findings.full())
+      findings.error(word.at, "the name before '=' is missing; write name=value without blanks around the '='");
     const Position value_at = locator.inside(word, pair.key.size() + 1);
     arg.declarations.push_back({Word{std::move(pair.key), word.at}, Word{std::move(pair.value), value_at}});
   }
@@ -139,8 +140,8 @@ std::optional<Command> read_expose(const RawInstruction& raw, Findings& findings
   Expose expose{split_at_blanks(raw.line.arguments)};
   if (expose.ports.empty()) findings.error(raw.line.keyword.at(), "EXPOSE needs at least one port");
   for (const Word& port : expose.ports) {
-    if (!is_literal(port.text)) continue;
-    if (const auto ports = parse_ports(port.text); !ports.ok()) findings.error(port.at, ports.error().message);
+    if (!is_literal(port.text) || findings.full()) continue;
+    if (const auto range = parse_port_range(port.text); !range.ok()) findings.error(port.at, range.error().message);
   }
   return expose;
 }
@@ -157,7 +158,7 @@ std::optional<Command> read_volume(const RawInstruction& raw, Findings& findings
   if (volume.paths.empty()) findings.error(raw.line.keyword.at(), "VOLUME needs at least one path");
   for (Word& path : volume.paths) {
     path.text = std::string(trim_blanks(path.text));
-    if (path.text.empty()) findings.error(path.at, "the path of a VOLUME cannot be empty");
+    if (path.text.empty() && !findings.full()) findings.error(path.at, "the path of a VOLUME cannot be empty");
   }
   return volume;
 }

@@ -48,7 +48,7 @@ bool is_mode_clause(std::string_view clause) {
 
 }  // namespace
 
-Result<std::vector<std::string>> parse_ports(std::string_view text) {
+Result<PortRange> parse_port_range(std::string_view text) {
   const std::string shown(text);
   std::string protocol = "tcp";
   if (const std::size_t slash = text.find('/'); slash != std::string_view::npos) {
@@ -67,8 +67,14 @@ Result<std::vector<std::string>> parse_ports(std::string_view text) {
                    "' is no port: write a number from 1 to 65535, a range like 8000-8010, and /tcp or /udp");
   }
   if (*first > *last) return invalid("'" + shown + "' is no range of ports: its end is before its start");
+  return PortRange{*first, *last, std::move(protocol)};
+}
+
+std::vector<std::string> ports_of(const PortRange& range) {
   std::vector<std::string> ports;
-  for (std::uint32_t port = *first; port <= *last; ++port) ports.push_back(std::to_string(port) + "/" + protocol);
+  for (std::uint32_t port = range.first; port <= range.last; ++port) {
+    ports.push_back(std::to_string(port) + "/" + range.protocol);
+  }
   return ports;
 }
 
