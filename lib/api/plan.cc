@@ -64,7 +64,8 @@ json write(const CopyStep& copy) {
 }
 
 json write(const WorkdirStep& workdir) {
-  return json{{"type", "workdir"}, {"path", workdir.path}};
+  return json{{"type", "workdir"}, {"path", workdir.path}, {"owner", workdir.owner}};
+}
 }
 json write(const MetadataStep&) {
   return json{{"type", "metadata"}};
@@ -106,11 +107,17 @@ json write(const oci::RunConfig& config) {
 }
 
 json write(const PlanStage& stage) {
-  return json{
-      {"name", stage.name},           {"at", write(stage.at)},           {"base", write(stage.base)},
-      {"platform", stage.platform},   {"steps", write_all(stage.steps)}, {"needs", stage.needs},
-      {"exports", stage.exports},     {"keepLayers", stage.keep_layers}, {"needsContainer", stage.needs_container},
-      {"config", write(stage.config)}};
+  return json{{"name", stage.name},
+              {"at", write(stage.at)},
+              {"base", write(stage.base)},
+              {"platform", stage.platform},
+              {"steps", write_all(stage.steps)},
+              {"needs", stage.needs},
+              {"exports", stage.exports},
+              {"keepLayers", stage.keep_layers},
+              {"needsContainer", stage.needs_container},
+              {"config", write(stage.config)},
+              {"author", stage.author}};
 }
 
 // --- Reading -------------------------------------------------------------------------------------------------------

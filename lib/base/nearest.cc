@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace imagebuild {
@@ -42,7 +43,7 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
   if (word.empty() || word.size() > kLongestWord) return std::nullopt;
   const std::string wanted = lower(word);
   std::optional<std::string> best;
-  std::size_t best_distance = std::max<std::size_t>(1, wanted.size() / 3) + 1;
+  std::size_t best_distance = SIZE_MAX;
   for (const std::string& candidate : candidates) {
     if (candidate.empty() || candidate.size() > kLongestWord) continue;
     const std::string name = lower(candidate);
@@ -51,7 +52,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
     if (shorter >= kShortestBeginning && wanted.compare(0, shorter, name, 0, shorter) == 0) {
       apart = std::min<std::size_t>(apart, 1);
     }
-    if (apart < best_distance) {
+    const std::size_t near = std::max<std::size_t>(1, std::max(wanted.size(), name.size()) / 3);
+    if (apart <= near && apart < best_distance) {
       best_distance = apart;
       best = candidate;
     }

@@ -1,12 +1,13 @@
 #include "build/stage_solver.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <utility>
 
-#include "build/config_values.h"
 #include "build/supported.h"
 #include "dockerfile/expand.h"
+#include "dockerfile/values.h"
 
 namespace imagebuild::build {
 
@@ -47,6 +48,33 @@ void set_env(std::vector<std::string>& environment, const std::string& name, con
   } else {
     environment.push_back(begin + value);
   }
+}
+
+// "755" or "0755"; nothing for the symbolic form.
+std::optional<std::uint32_t> parse_octal_mode(const std::string& text) {
+  std::uint32_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return mode;
+}
+
+// ["nginx" "-g" "daemon off;"], as Docker's histories show a command.
+std::string quoted_list(const std::vector<std::string>& words) {
+  std::string result = "[";
+  for (const std::string& word : words) {
+    if (result.size() > 1) result += ' ';
+    result += '"';
+    for (const char c : word) {
+      if (c == '"' || c == '\\') result += '\\';
+      if (c == '\n') {
+        result += "\\n";
+      } else {
+        result += c;
+      }
+    }
+    result += '"';
+  }
+  return result + "]";
 }
 
 void add_sorted(std::vector<std::string>& values, const std::string& value) {
@@ -203,6 +231,8 @@ Result<api::CopyStep> StageSolver::copy_of(const dockerfile::CopySources& source
   }
   if (sources.chmod) {
     ASSIGN_OR_RETURN(const std::string mode, expand(*sources.chmod));
+    const Status valid = dockerfile::check_mode(mode);
+    if (!valid.ok()) return fail(sources.chmod->at, valid.error().message);
     const std::optional<std::uint32_t> bits = parse_octal_mode(mode);
     if (!bits) {
       return fail(sources.chmod->at, "--chmod=" + mode + " is not supported yet; write an octal mode such as 0755",
@@ -337,9 +367,9 @@ Status StageSolver::on(const dockerfile::Expose& expose) {
       return fail(Position{word.at.line, word.at.column + static_cast<int>(offset)}, expanded.error().message);
     }
     for (const std::string& text : expanded->words) {
-      const Result<std::vector<std::string>> ports = parse_ports(text);
-      if (!ports.ok()) return fail(word.at, ports.error().message);
-      for (const std::string& port : *ports) add_sorted(stage_.config.exposed_ports, port);
+      const Result<dockerfile::PortRange> range = dockerfile::parse_port_range(text);
+      if (!range.ok()) return fail(word.at, range.error().message);
+      for (const std::string& port : dockerfile::ports_of(*range)) add_sorted(stage_.config.exposed_ports, port);
       shown += " " + text;
     }
   }
@@ -368,10 +398,8 @@ Status StageSolver::on(const dockerfile::User& user) {
 
 Status StageSolver::on(const dockerfile::StopSignal& stop_signal) {
   ASSIGN_OR_RETURN(const std::string signal, expand(stop_signal.signal));
-  if (!is_signal(signal)) {
-    return fail(stop_signal.signal.at,
-                "'" + signal + "' is no signal; write a name such as SIGTERM or a number from 1 to 64");
-  }
+  const Status valid = dockerfile::check_signal(signal);
+  if (!valid.ok()) return fail(stop_signal.signal.at, valid.error().message);
   stage_.config.stop_signal = signal;
   add_step("STOPSIGNAL " + signal);
   return ok();

@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BrokenPlan{"UnknownStep", "\"type\":\"workdir\"", "\"type\":\"teleport\"", "teleport"},
                     BrokenPlan{"EmptyCommand", "\"argv\":[\"/bin/sh\",\"-c\",\"make\"]", "\"argv\":[]", "no command"},
                     BrokenPlan{"NegativeMode", "\"mode\":420", "\"mode\":-1", "negative"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& row) { return std::string(row.param.name); });
 
 TEST(BaseChain, GoesFromTheBottomUp) {
   const Plan plan = full_plan();

@@ -36,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"StartsNothingTwice", {kDone, kDone, kRunning, kWaiting}, {}},
                     Row{"StartsNothingAfterAFailure", {kFailed, kWaiting, kWaiting, kWaiting}, {}},
                     Row{"HasNothingLeftAtTheEnd", {kDone, kDone, kDone, kDone}, {}}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace
 }  // namespace imagebuild::build

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "oci/digest.h"
 
 namespace imagebuild::build {
@@ -270,7 +272,7 @@ INSTANTIATE_TEST_SUITE_P(
     Table, RefusedDockerfiles,
     testing::Values(
         Refused{"WrongStage", "FROM n AS build\nFROM n\nCOPY --from=builder /a /b\n",
-                "Dockerfile:3:13: unknown stage 'builder'; did you mean 'build'?"},
+                "Dockerfile:3:6: unknown stage 'builder'; did you mean 'build'?"},
         Refused{"CacheMount", "FROM a\nRUN --mount=type=cache,target=/c x\n",
                 "Dockerfile:2:13: RUN --mount=type=cache is not supported yet", kUnsupported},
         Refused{"CacheMountByVariable", "FROM a\nARG T=cache\nRUN --mount=type=$T,target=/c x\n",
@@ -283,15 +285,14 @@ INSTANTIATE_TEST_SUITE_P(
                 kUnsupported},
         Refused{"SymbolicMode", "FROM a\nCOPY --chmod=u+x a b\n", "Dockerfile:2:14: --chmod=u+x", kUnsupported},
         Refused{"BadPort", "FROM a\nEXPOSE http\n", "Dockerfile:2:8: 'http' is no port"},
-        Refused{"PortRangeBackwards", "FROM a\nEXPOSE 9-8\n", "Dockerfile:2:8: '9-8' is no port"},
-        Refused{"HostPort", "FROM a\nEXPOSE 80:80\n", "Dockerfile:2:8: '80:80' is no port"},
+        Refused{"PortRangeBackwards", "FROM a\nEXPOSE 9-8\n", "Dockerfile:2:8: '9-8' is no range"},
         Refused{"BadSignal", "FROM a\nSTOPSIGNAL BYE\n", "Dockerfile:2:12: 'BYE' is no signal"},
         Refused{"EmptyUser", "FROM a\nUSER $NOBODY\n", "Dockerfile:2:6: USER is empty"},
         Refused{"EmptyWorkdir", "FROM a\nWORKDIR $NOWHERE\n", "Dockerfile:2:9: WORKDIR is empty"},
-        Refused{"CopyFromScratch", "FROM a\nCOPY --from=scratch /a /b\n", "Dockerfile:2:13: "},
+        Refused{"CopyFromScratch", "FROM a\nCOPY --from=scratch /a /b\n", "Dockerfile:2:6: there is nothing to copy"},
         Refused{"RequiredVariable", "FROM a\nWORKDIR /x${V:?needs V}\n", "Dockerfile:2:11: "},
         Refused{"BadPlatform", "FROM --platform=beos/ppc a\n", "Dockerfile:1:17: "}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& row) { return std::string(row.param.name); });
 
 TEST(MissingImages, AreNamedOnceInOrderOfAppearanceWithoutThoseOfUnneededStages) {
   const auto file = dockerfile::parse("FROM x AS x1\nFROM b\nCOPY --from=c /1 /\nCOPY --from=b /2 /\n");
