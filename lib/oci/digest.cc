@@ -1,5 +1,6 @@
 #include "oci/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 
@@ -19,10 +20,11 @@ bool is_lower_hex(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-// A library context of our own never reads openssl.cnf: inside a foreign image that file may activate only the fips
-// provider, and then nothing could be hashed. The programs' TLS keeps the configuration of the machine.
+// Inside a foreign image openssl.cnf may activate only the fips provider, and then nothing could be hashed, or name
+// modules to load. It is not read if nobody has read it yet; a library context of our own is safe even if somebody has.
 const EVP_MD* sha256() {
   static const EVP_MD* const algorithm = []() -> const EVP_MD* {
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
     OSSL_LIB_CTX* context = OSSL_LIB_CTX_new();
     if (context == nullptr || OSSL_PROVIDER_load(context, "default") == nullptr) return nullptr;
     return EVP_MD_fetch(context, "SHA256", nullptr);

@@ -1,6 +1,8 @@
 #include "oci/layer.h"
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <string>
 
 namespace imagebuild::oci {
@@ -56,6 +58,40 @@ Result<Layer> LayerWriter::finish() {
 }
 
 namespace {
+
+constexpr std::size_t kMagicBytes = 4;
+
+// The first bytes, given back before the rest.
+class PrefixedSource final : public ByteSource {
+ public:
+  PrefixedSource(std::string prefix, std::unique_ptr<ByteSource> rest)
+      : prefix_(std::move(prefix)), rest_(std::move(rest)) {}
+  Result<std::size_t> read(std::span<std::byte> buffer) override {
+    if (given_ == prefix_.size()) return rest_->read(buffer);
+    const std::size_t count = std::min(buffer.size(), prefix_.size() - given_);
+    std::memcpy(buffer.data(), prefix_.data() + given_, count);
+    given_ += count;
+    return count;
+  }
+
+ private:
+  std::string prefix_;
+  std::unique_ptr<ByteSource> rest_;
+  std::size_t given_ = 0;
+};
+
+// At most `size` bytes from the start of `source`; fewer only at its end.
+Result<std::string> read_start(ByteSource& source, std::size_t size) {
+  std::string start(size, '\0');
+  std::size_t have = 0;
+  while (have < size) {
+    ASSIGN_OR_RETURN(const std::size_t count, source.read(std::as_writable_bytes(std::span(start)).subspan(have)));
+    if (count == 0) break;
+    have += count;
+  }
+  start.resize(have);
+  return start;
+}
 
 // Counts what was taken from the blob and remembers its end.
 class CountingSource final : public ByteSource {
@@ -137,7 +173,12 @@ class LayerSource final : public ByteSource {
 
 Result<std::unique_ptr<ByteSource>> open_layer(std::unique_ptr<ByteSource> blob, std::string_view media_type,
                                                std::optional<Digest> diff_id, const LayerLimits& limits) {
-  ASSIGN_OR_RETURN(const Compression compression, layer_compression(media_type));
+  ASSIGN_OR_RETURN(Compression compression, layer_compression(media_type));
+  if (compression != Compression::kNone) {
+    ASSIGN_OR_RETURN(std::string start, read_start(*blob, kMagicBytes));
+    compression = archive::detect_compression(as_bytes(start));
+    blob = std::make_unique<PrefixedSource>(std::move(start), std::move(blob));
+  }
   auto counted = std::make_unique<CountingSource>(std::move(blob));
   return std::unique_ptr<ByteSource>(
       std::make_unique<LayerSource>(std::move(counted), compression, std::move(diff_id), limits));

@@ -51,8 +51,10 @@ struct LayerLimits {
   std::uint64_t ratio_counts_from_bytes = 8ULL << 30;  // …once the tar is larger than this.
 };
 
-// The uncompressed tar of a layer's blob. Beyond a limit the reader gets kLimit; instead of a clean end it gets
-// kCorrupt when `diff_id` is given and is not the digest of the bytes, or when something follows the compressed stream.
+// The uncompressed tar of a layer's blob. A blob that is labelled as compressed is unpacked as what its first bytes
+// say, as Docker and containerd do: some tools label a reused plain blob gzip. Beyond a limit the reader gets kLimit;
+// instead of a clean end it gets kCorrupt when `diff_id` is given and is not the digest of the bytes, or when something
+// follows the compressed stream.
 Result<std::unique_ptr<ByteSource>> open_layer(std::unique_ptr<ByteSource> blob, std::string_view media_type,
                                                std::optional<Digest> diff_id, const LayerLimits& limits = {});
 

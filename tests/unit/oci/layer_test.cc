@@ -108,6 +108,16 @@ INSTANTIATE_TEST_SUITE_P(
                     Broken{"TrailingBytes", [](std::string blob) { return blob + "trailing bytes"; }}),
     [](const auto& row) { return std::string(row.param.name); });
 
+TEST(Layer, IsUnpackedAsWhatItIsWhenItsLabelIsWrong) {
+  const std::string tar(2000, 't');
+  const std::string zstd = write_layer(tar, Compression::kZstd).blob;
+  for (const std::string& blob : {tar, zstd}) {
+    const Result<std::string> back = read_layer(blob, media_type::kOciLayerGzip, Digest::of(tar));
+    ASSERT_TRUE(back.ok()) << back.error().message;
+    EXPECT_EQ(*back, tar);
+  }
+}
+
 TEST(LayerCompression, FollowsTheMediaType) {
   EXPECT_EQ(*layer_compression(media_type::kOciLayer), Compression::kNone);
   EXPECT_EQ(*layer_compression(media_type::kOciLayerGzip), Compression::kGzip);
