@@ -66,7 +66,6 @@ json write(const CopyStep& copy) {
 json write(const WorkdirStep& workdir) {
   return json{{"type", "workdir"}, {"path", workdir.path}, {"owner", workdir.owner}};
 }
-}
 json write(const MetadataStep&) {
   return json{{"type", "metadata"}};
 }
