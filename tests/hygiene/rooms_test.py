@@ -31,7 +31,7 @@ LIBRARIES = {
     r"(zlib|zstd|libdeflate)\.h": {"lib/archive"},
     r"openssl/": {"lib/oci"},
     r"yaml-cpp/": {"lib/api"},
-    r"CLI/": {"cli"},
+    r"CLI/": {"builder", "cli"},
     r"prometheus/": {"operator"},
 }
 

@@ -7,6 +7,7 @@ what it wants, and that the stand-in bases and examples are sound.
 import dataclasses
 import os
 import pathlib
+import shutil
 import subprocess
 
 from . import processes
@@ -36,7 +37,8 @@ def imagebuild_program() -> str:
 class Builder:
     """One store, one mirror of docker.io; every build() is one run of the program."""
 
-    def __init__(self, folder: pathlib.Path, mirror: str, docker_config: pathlib.Path | None = None):
+    def __init__(self, folder: pathlib.Path, mirror: str, docker_config: pathlib.Path | None = None, kind: str = BUILDER):
+        self._kind = kind
         self._mirror = mirror
         self._folder = folder
         self.store = folder / "store"
@@ -48,7 +50,7 @@ class Builder:
 
     def build(self, context, *flags, tag="", timeout=240, input=None, environment=None) -> Built:
         """Builds `context` and, with a tag, pushes it there."""
-        if BUILDER == "buildah":
+        if self._kind == "buildah":
             return self._build_with_buildah(context, flags, tag, timeout, environment)
         words = self.command(context, *flags, tag=tag)
         done = subprocess.run(words, input=input or b"", capture_output=True, timeout=timeout,
@@ -60,11 +62,19 @@ class Builder:
         return [imagebuild_program(), "build", "--progress", "plain", "--store", str(self.store), "--registry-mirror",
                 f"docker.io={self._mirror}", *tags, *map(str, flags), str(context)]
 
-    def start(self, context, *flags, tag="", **kwargs) -> subprocess.Popen:
+    def start(self, context, *flags, tag="", stdout=subprocess.PIPE) -> subprocess.Popen:
         """The same build, not waited for; what it says comes out of .stdout, line by line."""
         return subprocess.Popen(self.command(context, *flags, tag=tag), env=self._environment, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                preexec_fn=processes.die_with_parent, **kwargs)
+                                stdout=stdout, stderr=subprocess.STDOUT, text=True,
+                                preexec_fn=processes.die_with_parent)
+
+    def clear(self) -> None:
+        """Removes what builds left in the store; Buildah keeps a mount there."""
+        if self._kind == "buildah":
+            subprocess.run(["umount", "-l", self._folder / "root/overlay"], stderr=subprocess.DEVNULL)
+            shutil.rmtree(self._folder / "root", ignore_errors=True)
+            shutil.rmtree(self._folder / "run", ignore_errors=True)
+        shutil.rmtree(self.store, ignore_errors=True)
 
     def _no_credentials(self) -> pathlib.Path:
         """Keeps the credentials of whoever runs the tests out of them."""

@@ -45,12 +45,8 @@ class EndToEndTest(unittest.TestCase):
         folder = self.folder / name
         folder.mkdir()
         builder = Builder(folder, self.mirror.url, **kwargs)
-        self.addCleanup(self._remove_buildah_store, folder)
+        self.addCleanup(builder.clear)
         return builder
-
-    def _remove_buildah_store(self, folder: pathlib.Path) -> None:
-        if BUILDER == "buildah":
-            os.system(f"umount -l {folder}/root/overlay 2>/dev/null; rm -rf {folder}/root {folder}/run")
 
     def context(self, files: dict[str, str], name="context") -> pathlib.Path:
         """A folder with these files."""
