@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "base/utf8.h"
 
@@ -25,7 +26,7 @@ class GlobParser {
     glob_.pattern_ = std::string(pattern_);
     glob_.is_literal_ = true;
     while (at_ < pattern_.size()) RETURN_IF_ERROR(element());
-    if (syntax_ == Glob::Syntax::kIgnore) widen_leading_run();
+    if (syntax_ == Glob::Syntax::kIgnore) note_leading_run();
     return std::move(glob_);
   }
 
@@ -88,16 +89,19 @@ class GlobParser {
     }
   }
 
-  // `**name` at the beginning, with no other wildcard, matches every path that ends so ("my.name" for `**.name`), while
-  // `**/name` needs a whole last part: patternmatcher's suffix rule.
-  void widen_leading_run() {
+  // A pattern of `**` and plain text: `**/name` finds a whole name anywhere (by far the most usual such pattern, so it
+  // gets a short way), and `**name` every path that ends so ("my.name" for `**.name`): patternmatcher's suffix rule.
+  void note_leading_run() {
     std::vector<Glob::Element>& elements = glob_.elements_;
-    if (elements.empty() || elements.front().kind != Kind::kGate || pattern_.substr(0, 3) == "**/") return;
     const auto plain = [](const Glob::Element& element) { return element.kind == Kind::kRune; };
-    if (pattern_.find('\\') != std::string_view::npos || !std::all_of(elements.begin() + 2, elements.end(), plain))
-      return;
-    elements.erase(elements.begin());
-    elements.front().kind = Kind::kAnyRun;
+    if (elements.empty() || elements.front().kind != Kind::kGate) return;
+    if (!std::all_of(elements.begin() + 2, elements.end(), plain)) return;
+    if (pattern_.substr(0, 3) == "**/") {
+      glob_.is_name_anywhere_ = true;
+    } else if (pattern_.find('\\') == std::string_view::npos) {
+      elements.erase(elements.begin());
+      elements.front().kind = Kind::kAnyRun;
+    }
   }
 
   // Behind `[`. A first `]` or a bare `-` is an error, as in Go.
@@ -142,35 +146,50 @@ class GlobParser {
   Glob glob_;
 };
 
-// The positions in the pattern that a beginning of the name leads to; elements_.size() is "all of it".
+// The positions in the pattern that a beginning of the name leads to, a bit each; elements_.size() is "all of it".
 class Glob::States {
  public:
-  explicit States(std::size_t elements) : size_(elements + 1) {
-    if (size_ > kInline) many_.resize(2 * size_);
-    now_ = size_ > kInline ? many_.data() : few_.data();
-    next_ = now_ + size_;
+  explicit States(std::size_t elements) : last_(elements), words_(elements / 64 + 1) {
+    if (words_ > 1) many_.resize(2 * words_);
+    now_ = words_ > 1 ? many_.data() : few_.data();
+    next_ = now_ + words_;
   }
   States(const States&) = delete;
   States& operator=(const States&) = delete;
 
-  bool has(std::size_t at) const { return now_[at] != 0; }
-  bool accepted() const { return now_[size_ - 1] != 0; }
-  void put(std::size_t at) { next_[at] = 1; }
-  bool is_put(std::size_t at) const { return next_[at] != 0; }
+  bool accepted() const { return has(now_, last_); }
+  void put(std::size_t at) { next_[at / 64] |= bit(at); }
+  bool is_put(std::size_t at) const { return has(next_, at); }
   void advance() {
     std::swap(now_, next_);
-    std::fill_n(next_, size_, char{0});
+    std::fill_n(next_, words_, std::uint64_t{0});
   }
   // Whether a further character may still lead to a match.
-  bool alive() const { return std::find(now_, now_ + size_ - 1, char{1}) != now_ + size_ - 1; }
+  bool alive() const {
+    for (std::size_t i = 0; i + 1 < words_; ++i) {
+      if (now_[i] != 0) return true;
+    }
+    return (now_[words_ - 1] & ~bit(last_)) != 0;
+  }
+  template <class Visit>
+  void for_each(const Visit& visit) const {
+    for (std::size_t i = 0; i < words_; ++i) {
+      for (std::uint64_t word = now_[i]; word != 0; word &= word - 1) {
+        visit(i * 64 + static_cast<std::size_t>(std::countr_zero(word)));
+      }
+    }
+  }
 
  private:
-  static constexpr std::size_t kInline = 64;  // Nearly every pattern: no allocation for a match.
-  std::size_t size_;
-  std::array<char, 2 * kInline> few_{};
-  std::vector<char> many_;
-  char* now_;
-  char* next_;
+  static std::uint64_t bit(std::size_t at) { return std::uint64_t{1} << (at % 64); }
+  static bool has(const std::uint64_t* words, std::size_t at) { return (words[at / 64] & bit(at)) != 0; }
+
+  std::size_t last_;
+  std::size_t words_;
+  std::array<std::uint64_t, 2> few_{};  // Up to 63 elements, nearly every pattern: no allocation for a match.
+  std::vector<std::uint64_t> many_;
+  std::uint64_t* now_;
+  std::uint64_t* next_;
 };
 
 // Puts `at` and what can follow it without a character. Positions only grow, so a loop is enough: a run may be
@@ -192,10 +211,10 @@ void Glob::enter(States& states, std::size_t at) const {
 }
 
 bool Glob::consume(States& states, char32_t rune) const {
-  for (std::size_t i = 0; i < elements_.size(); ++i) {
-    if (!states.has(i)) continue;
+  const bool slash = rune == U'/';
+  states.for_each([&](std::size_t i) {
+    if (i == elements_.size()) return;
     const Element& element = elements_[i];
-    const bool slash = rune == U'/';
     switch (element.kind) {
       case Kind::kRune:
         if (rune == element.rune) enter(states, i + 1);
@@ -222,9 +241,19 @@ bool Glob::consume(States& states, char32_t rune) const {
         if (slash) enter(states, i + 1);
         break;
     }
-  }
+  });
   states.advance();
   return states.alive() || states.accepted();
+}
+
+bool Glob::has_name(std::string_view path, Stop stop) const {
+  for (std::size_t at = 0; (at = path.find(literal_, at)) != std::string_view::npos; ++at) {
+    const std::size_t end = at + literal_.size();
+    const bool begins = at == 0 || path[at - 1] == '/';
+    const bool ends = end == path.size() || (stop == Stop::kAtSlashes && path[end] == '/');
+    if (begins && ends) return true;
+  }
+  return false;
 }
 
 bool Glob::run(std::string_view name, Stop stop) const {
@@ -232,6 +261,7 @@ bool Glob::run(std::string_view name, Stop stop) const {
     if (stop == Stop::kAtEnd || name.size() <= literal_.size()) return name == literal_;
     return name[literal_.size()] == '/' && name.substr(0, literal_.size()) == literal_;
   }
+  if (is_name_anywhere_) return has_name(name, stop);
   States states(elements_.size());
   enter(states, 0);
   states.advance();

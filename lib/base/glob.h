@@ -52,12 +52,14 @@ class Glob {
   friend class GlobParser;
 
   bool run(std::string_view name, Stop stop) const;
+  bool has_name(std::string_view path, Stop stop) const;
   bool consume(States& states, char32_t rune) const;
   void enter(States& states, std::size_t at) const;
 
   std::string pattern_;
   std::string literal_;
   bool is_literal_ = false;
+  bool is_name_anywhere_ = false;  // `**/` and then literal_, which has no wildcard.
   std::vector<Element> elements_;
 };
 

@@ -130,6 +130,23 @@ TEST(Glob, MatchesParents) {
   EXPECT_FALSE(literal.matches_or_parent("a"));
 }
 
+TEST(Glob, FindsANameAnywhere) {
+  const Glob glob = *Glob::parse("**/a/b", Glob::Syntax::kIgnore);
+  for (const char* path : {"a/b", "x/a/b", "xa/b/a/b"}) EXPECT_TRUE(glob.matches(path)) << path;
+  for (const char* path : {"a/b/c", "xa/b", "a/bc", "a", "a/x/b"}) EXPECT_FALSE(glob.matches(path)) << path;
+  for (const char* path : {"a/b/c", "x/a/b/c/d", "xa/b/a/b/c"}) EXPECT_TRUE(glob.matches_or_parent(path)) << path;
+  for (const char* path : {"xa/b/c", "a/bc/b", "a"}) EXPECT_FALSE(glob.matches_or_parent(path)) << path;
+  EXPECT_TRUE(Glob::parse("**/a\\*", Glob::Syntax::kIgnore)->matches("x/a*"));
+}
+
+TEST(Glob, TakesPatternsOfAnyLength) {
+  const std::string long_name(300, 'n');
+  EXPECT_TRUE(*glob_match(long_name + "*", long_name + "!"));
+  EXPECT_FALSE(*glob_match(long_name + "*!", long_name));
+  const std::string edge(62, 'n');  // Around 64 elements the set of positions changes its shape.
+  for (const char* tail : {"*", "?*", "??*", "???*"}) EXPECT_TRUE(*glob_match(edge + tail, edge + "xyz")) << tail;
+}
+
 struct BelowRow {
   const char* name;
   const char* pattern;
