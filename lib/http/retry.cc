@@ -90,14 +90,18 @@ std::optional<milliseconds> delay_before_retry(const RetryPolicy& policy, int fa
   return milliseconds(static_cast<milliseconds::rep>(half + half * std::clamp(random, 0.0, 1.0)));
 }
 
-bool Retrier::again(const Error& error) {
-  return error.code == ErrorCode::kUnavailable && wait(std::nullopt);
+bool Retrier::again(const Error& error, std::optional<milliseconds> server_wish) {
+  return error.code == ErrorCode::kUnavailable && wait(server_wish);
 }
 
 bool Retrier::again(const Response& response) {
   if (!is_transient(response.status)) return false;
+  return wait(wish_of(response));
+}
+
+std::optional<milliseconds> Retrier::wish_of(const Response& response) const {
   const auto value = response.headers.find("Retry-After");
-  return wait(value ? parse_retry_after(*value, seams_.now()) : std::nullopt);
+  return value ? parse_retry_after(*value, seams_.now()) : std::nullopt;
 }
 
 bool Retrier::wait(std::optional<milliseconds> server_wish) {

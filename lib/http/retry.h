@@ -44,9 +44,11 @@ class Retrier {
       : policy_(policy), seams_(seams), stop_(std::move(stop)) {}
 
   // After a failed try: waits and returns true when there is another try, false when the failure is final (the error
-  // is not kUnavailable, the tries are used up, or somebody asked to stop).
-  bool again(const Error& error);
+  // is not kUnavailable, the tries are used up, or somebody asked to stop). `server_wish` comes from wish_of().
+  bool again(const Error& error, std::optional<std::chrono::milliseconds> server_wish = {});
   bool again(const Response& response);  // The same for an answer; false at once if it is not transient.
+  // How long this answer asks to wait (its Retry-After), if it does.
+  std::optional<std::chrono::milliseconds> wish_of(const Response& response) const;
   // Call when a try made progress (some more bytes moved): it is counted anew from there.
   void reset() { failures_ = 0; }
   int failures() const { return failures_; }

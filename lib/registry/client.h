@@ -86,7 +86,7 @@ class Client {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // Blobs keep it alive.
 };
 
 }  // namespace imagebuild::registry

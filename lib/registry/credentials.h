@@ -18,6 +18,7 @@ struct Credential {
   std::string username;
   std::string password;
   std::string identity_token;  // An OAuth2 refresh token; then the other two do not matter.
+  std::string registry_token;  // A ready bearer token (auths' "registrytoken"); then nothing else matters.
   std::string source;          // Where it was found, for messages: a file's path or a helper's name. Never a secret.
 };
 
@@ -25,7 +26,7 @@ struct Credential {
 struct CredentialsFile {
   std::filesystem::path path;
   std::map<std::string, Credential> auths;  // Key as written: "ghcr.io", "https://index.docker.io/v1/", "quay.io/team".
-  std::map<std::string, std::string> helpers;  // Registry host → helper name (credHelpers).
+  std::map<std::string, std::string> helpers;  // By registry: the helper's name (credHelpers).
   std::string store;                           // credsStore, or empty.
 
   // kInvalidInput naming the file (never its content) when it is not such JSON.
@@ -36,26 +37,29 @@ class Credentials {
  public:
   // No credentials at all: everything is anonymous.
   Credentials() = default;
-  // Earlier files win. `processes` runs helpers and must outlive this.
-  Credentials(std::vector<CredentialsFile> files, ProcessRunner& processes)
-      : files_(std::move(files)), processes_(&processes) {}
+  // Earlier files win. `processes` runs helpers and must outlive this. `default_path` is where() without files.
+  Credentials(std::vector<CredentialsFile> files, ProcessRunner& processes, std::filesystem::path default_path = {})
+      : files_(std::move(files)), processes_(&processes), default_path_(std::move(default_path)) {}
 
   // Reads the files that exist: $REGISTRY_AUTH_FILE if set (then it must exist and is the only one), else
   // $DOCKER_CONFIG/config.json or ~/.docker/config.json, then $XDG_RUNTIME_DIR/containers/auth.json.
   static Result<Credentials> from_environment(ProcessRunner& processes);
 
-  // The best credential for a repository of a registry ("docker.io", "library/alpine"): the longest key that is a
-  // path prefix, then the host's helper, then the credential store. Nothing: be anonymous.
-  Result<std::optional<Credential>> find(std::string_view registry, std::string_view repository,
+  // The credential for a repository of a registry ("docker.io", "library/alpine"). In each file: the registry's own
+  // helper, then the longest key of auths that is a path prefix, then the credential store. Nothing: be anonymous.
+  Result<std::optional<Credential>> find(const std::string& registry, const std::string& repository,
                                          std::stop_token stop = {}) const;
   // Where a person should look: the first file's path, or the default one's.
   std::string where() const;
 
  private:
-  Result<std::optional<Credential>> ask_helper(const std::string& helper, const std::string& server,
-                                               std::stop_token stop) const;
+  Result<std::optional<Credential>> find_in(const CredentialsFile& file, const std::string& registry,
+                                            const std::string& repository, const std::stop_token& stop) const;
+  Result<std::optional<Credential>> ask_helper(const CredentialsFile& file, const std::string& helper,
+                                               const std::string& registry, const std::stop_token& stop) const;
   std::vector<CredentialsFile> files_;
   ProcessRunner* processes_ = nullptr;
+  std::filesystem::path default_path_;
 };
 
 }  // namespace imagebuild::registry

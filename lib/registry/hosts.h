@@ -36,7 +36,8 @@ struct HostRules {
   Status add_mirror(std::string_view text);
 
   const HostRule& rule(const std::string& registry) const;
-  // The registry itself: loopback (localhost, 127/8, ::1) and plain_http speak HTTP; docker.io is registry-1.docker.io.
+  // The registry itself, over HTTP if plain_http says so or it is on loopback (localhost, 127/8, ::1) without a rule
+  // about TLS, else over HTTPS; docker.io is registry-1.docker.io.
   Result<Endpoint> origin(const std::string& registry) const;
   // Mirrors in order, then the origin.
   Result<std::vector<Endpoint>> for_pull(const std::string& registry) const;

@@ -1,0 +1,239 @@
+#include "registry/upload.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "registry/refusal.h"
+
+namespace imagebuild::registry {
+namespace {
+
+Error unavailable(const Target& target, const std::string& what) {
+  return {ErrorCode::kUnavailable, "registry " + target.endpoint.name + " " + what};
+}
+
+// How many bytes "0-1023" (or "bytes=0-1023") says have arrived. "0-0" is what an empty upload answers.
+std::optional<std::uint64_t> received_bytes(std::string_view range) {
+  if (range.starts_with("bytes=")) range.remove_prefix(6);
+  if (!range.starts_with("0-")) return {};
+  range.remove_prefix(2);
+  std::uint64_t last = 0;
+  const auto [end, error] = std::from_chars(range.data(), range.data() + range.size(), last);
+  if (error != std::errc{} || end != range.data() + range.size()) return {};
+  return last == 0 ? 0 : last + 1;
+}
+
+std::uint64_t number_header(const http::Headers& headers, std::string_view name) {
+  const auto text = headers.find(name).value_or("");
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() ? value : 0;
+}
+
+}  // namespace
+
+// A part of the feed; the last part reads on to the feed's end, so that content longer than promised is noticed.
+class Upload::Slice final : public ByteSource {
+ public:
+  Slice(std::shared_ptr<Feed> feed, std::uint64_t size_bytes, bool last)
+      : feed_(std::move(feed)), left_(last ? UINT64_MAX : size_bytes) {}
+  Result<std::size_t> read(std::span<std::byte> buffer) override {
+    if (left_ == 0) return std::size_t{0};
+    buffer = buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left_)));
+    auto count = feed_->source->read(buffer);
+    if (!count.ok()) {
+      feed_->source.reset();
+      return count;
+    }
+    feed_->position += *count;
+    left_ -= *count;
+    return count;
+  }
+
+ private:
+  std::shared_ptr<Feed> feed_;
+  std::uint64_t left_;
+};
+
+Result<UploadSession> parse_session(const Target& target, const http::Request& request,
+                                    const http::Response& response) {
+  const auto text = response.headers.find("Location");
+  if (!text) return unavailable(target, "opened an upload without saying where");
+  auto location = request.url.resolve(*text);
+  if (!location.ok()) return unavailable(target, "opened an upload at an address that is malformed");
+  return UploadSession{.location = std::move(location).value(),
+                       .min_chunk_bytes = number_header(response.headers, "OCI-Chunk-Min-Length")};
+}
+
+Upload::Upload(Wire& wire, Target target, const oci::Descriptor& blob, const BlobOpener& open,
+               std::uint64_t chunk_bytes, std::stop_token stop)
+    : wire_(wire),
+      target_(std::move(target)),
+      blob_(blob),
+      open_(open),
+      chunk_bytes_(chunk_bytes),
+      stop_(std::move(stop)),
+      scopes_{push_scope(target_.repository)},
+      retrier_(wire.retrier(target_, stop_)) {}
+
+Status Upload::run(std::optional<UploadSession> session) {
+  while (true) {
+    Status done = try_once(session);
+    if (done.ok()) return done;
+    session.reset();
+    if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+    if (!again(done.error())) return done;
+    // The last answer may have been lost on its way back.
+    ASSIGN_OR_RETURN(const bool there, exists());
+    if (there) return ok();
+  }
+}
+
+Status Upload::try_once(std::optional<UploadSession>& session) {
+  if (!session) {
+    ASSIGN_OR_RETURN(UploadSession opened, begin());
+    session = std::move(opened);
+  }
+  if (chunk_bytes_ == 0 || blob_.size_bytes <= std::max(chunk_bytes_, session->min_chunk_bytes)) {
+    return send_whole(*session);
+  }
+  return send_chunks(std::move(*session));
+}
+
+Result<UploadSession> Upload::begin() {
+  ASSIGN_OR_RETURN(http::Url url, target_.url("blobs/uploads/"));
+  const http::Request request{.method = "POST", .url = std::move(url)};
+  ASSIGN_OR_RETURN(http::Response response, wire_.send(target_, request, scopes_, stop_));
+  if (response.status != 202) return refused(response);
+  drain(response);
+  return parse_session(target_, request, response);
+}
+
+Status Upload::send_whole(const UploadSession& session) {
+  return put_end(session, slice(0, blob_.size_bytes));
+}
+
+Status Upload::put_end(const UploadSession& session, std::optional<http::RequestBody> body) {
+  http::Request request{.method = "PUT",
+                        .url = session.location.with_query("digest", blob_.digest.str()),
+                        .headers = {{"Content-Type", "application/octet-stream"}},
+                        .body = std::move(body)};
+  ASSIGN_OR_RETURN(http::Response response, wire_.send(target_, std::move(request), scopes_, stop_));
+  return check_created(response);
+}
+
+Status Upload::check_created(http::Response& response) {
+  if (response.status == 404) return unavailable(target_, "forgot an upload that was under way");
+  if (response.status != 201 && response.status != 204) return refused(response);
+  drain(response);
+  const auto digest = response.headers.find("Docker-Content-Digest");
+  if (digest && *digest != blob_.digest.str()) {
+    return Error{ErrorCode::kCorrupt,
+                 "registry " + target_.endpoint.name + " stored " + blob_.digest.str() + " under another digest"};
+  }
+  return ok();
+}
+
+Status Upload::send_chunks(UploadSession session) {
+  std::uint64_t offset = 0;
+  while (offset < blob_.size_bytes) {
+    const std::uint64_t before = offset;
+    Status sent = send_chunk(session, offset);
+    if (sent.ok()) {
+      retrier_.reset();
+      continue;
+    }
+    if (chunk_bytes_ == 0) return sent;
+    if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+    if (!again(sent.error())) return sent;
+    feed_->source.reset();
+    const auto asked = ask_offset(session);
+    // Not to be told: everything is sent again in a new session, if the policy grants one more try.
+    if (!asked.ok()) return asked.error();
+    offset = *asked;
+    if (offset > before) retrier_.reset();
+  }
+  return put_end(session, std::nullopt);
+}
+
+Status Upload::send_chunk(UploadSession& session, std::uint64_t& offset) {
+  const std::uint64_t size = std::min(std::max(chunk_bytes_, session.min_chunk_bytes), blob_.size_bytes - offset);
+  const http::Request request{
+      .method = "PATCH",
+      .url = session.location,
+      .headers = {{"Content-Type", "application/octet-stream"},
+                  {"Content-Range", std::to_string(offset) + "-" + std::to_string(offset + size - 1)}},
+      .body = slice(offset, size)};
+  ASSIGN_OR_RETURN(http::Response response, wire_.send(target_, request, scopes_, stop_));
+  const int status = response.status;
+  if (status == 404 || status == 416) {
+    drain(response);
+    return unavailable(target_, "lost track of an upload that was under way");
+  }
+  if (status == 400 || status == 405 || status == 411 || status == 501) {
+    chunk_bytes_ = 0;  // It does not take chunks: once more, in one piece.
+    drain(response);
+    return unavailable(target_, "does not take blobs in chunks");
+  }
+  if (status != 202 && status != 204 && status != 201) return refused(response);
+  drain(response);
+  ASSIGN_OR_RETURN(const UploadSession next, parse_session(target_, request, response));
+  session.location = next.location;
+  const auto received = received_bytes(response.headers.find("Range").value_or(""));
+  offset = received && *received > 0 ? std::min(*received, blob_.size_bytes) : offset + size;
+  return ok();
+}
+
+Result<std::uint64_t> Upload::ask_offset(UploadSession& session) {
+  const http::Request request{.url = session.location};
+  ASSIGN_OR_RETURN(http::Response response, wire_.send_retrying(target_, request, scopes_, stop_));
+  if (response.status != 204 && response.status != 200) {
+    drain(response);
+    return unavailable(target_, "forgot an upload that was under way");
+  }
+  drain(response);
+  const auto received = received_bytes(response.headers.find("Range").value_or(""));
+  if (!received || *received > blob_.size_bytes)
+    return unavailable(target_, "does not say how much of an upload it has");
+  if (response.headers.find("Location")) {
+    ASSIGN_OR_RETURN(const UploadSession next, parse_session(target_, request, response));
+    session.location = next.location;
+  }
+  return *received;
+}
+
+http::RequestBody Upload::slice(std::uint64_t offset, std::uint64_t size_bytes) {
+  const bool last = offset + size_bytes == blob_.size_bytes;
+  auto open = [feed = feed_, &opener = open_, offset, size_bytes, last]() -> Result<std::unique_ptr<ByteSource>> {
+    if (!feed->source || feed->position != offset) {
+      ASSIGN_OR_RETURN(feed->source, opener(offset));
+      feed->position = offset;
+    }
+    return std::unique_ptr<ByteSource>(std::make_unique<Slice>(feed, size_bytes, last));
+  };
+  return {.open = std::move(open), .size_bytes = size_bytes};
+}
+
+Result<bool> Upload::exists() {
+  ASSIGN_OR_RETURN(http::Url url, target_.url("blobs/" + blob_.digest.str()));
+  const http::Request request{.method = "HEAD", .url = std::move(url)};
+  ASSIGN_OR_RETURN(const http::Response response, wire_.send_retrying(target_, request, scopes_, stop_));
+  return response.status == 200;
+}
+
+bool Upload::again(const Error& error) {
+  return retrier_.again(error, std::exchange(wish_, std::nullopt));
+}
+
+Error Upload::refused(http::Response& response) {
+  wish_ = retrier_.wish_of(response);
+  const std::string repository = "'" + target_.repository + "'";
+  return refusal(wire_.authorizer(), target_,
+                 {.what = "the push to " + repository,
+                  .not_found = "registry " + target_.endpoint.name + " has no repository " + repository +
+                               " to push to, or it is not visible with these credentials"},
+                 response);
+}
+
+}  // namespace imagebuild::registry
