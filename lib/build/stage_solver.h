@@ -42,6 +42,7 @@ class StageSolver {
   std::vector<std::string> with_shell(const std::string& line) const;
   std::vector<std::string> argv_of(const dockerfile::CommandLine& command) const;
   std::string absolute(const std::string& path) const;
+  void set_image_environment();  // The config's Env follows the scope's.
   void add_step(std::string created_by, decltype(api::Step::action) action = api::MetadataStep{});
 
   Status on(const dockerfile::From&);
