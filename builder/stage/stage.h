@@ -18,6 +18,7 @@ struct StageJob {
   archive::Compression compression = archive::Compression::kGzip;  // Of the layers.
   unsigned threads = 0;                                            // For compression; 0: one per CPU.
   std::function<void(const api::StageEvent&)> on_event;            // Called on one thread, in order.
+  std::stop_token stop_now;  // With `stop` requested too: a running command is killed without its ten seconds of grace.
 };
 
 // Runs the stage in the root file system of this process, which is the stage's base image (the process is its

@@ -1,0 +1,31 @@
+// A step's layer on the artifact volume, written and read back.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <stop_token>
+
+#include "api/report.h"
+#include "archive/compress.h"
+#include "base/result.h"
+#include "base/stream.h"
+#include "builder/stage/layer_entries.h"
+
+namespace imagebuild::builder {
+
+struct LayerSettings {
+  std::filesystem::path stage_folder;
+  archive::Compression compression = archive::Compression::kGzip;
+  unsigned threads = 0;
+};
+
+// Writes layers/<step>.tar… in the stage's folder: parents, sorting, times and links are the caller's. On an error
+// nothing is left; a full disk is kExhausted and says which layer it was.
+Result<api::LayerReport> write_layer(const LayerEntries& entries, int step, const LayerSettings& settings,
+                                     std::stop_token stop);
+
+// The uncompressed tar of a layer that a stage reported, verified against its digests while it is read.
+Result<std::unique_ptr<ByteSource>> open_layer_file(const std::filesystem::path& stage_folder,
+                                                    const api::LayerReport& layer);
+
+}  // namespace imagebuild::builder

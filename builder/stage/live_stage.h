@@ -1,0 +1,43 @@
+// The stage root of a container: steps happen in the file system that this process sees.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "builder/stage/live_root.h"
+#include "builder/stage/snapshot.h"
+#include "builder/stage/stage_root.h"
+
+namespace imagebuild::builder {
+
+struct LiveStageSettings {
+  std::filesystem::path volume;        // The artifact volume.
+  std::filesystem::path stage_folder;  // In it.
+  std::string root_folder = "/";
+  std::map<std::string, std::string> secrets;  // By id.
+  bool keep_layers = false;                    // Without it no snapshot is taken.
+  std::int64_t epoch_s = 0;
+  std::stop_token stop_now;
+};
+
+class LiveStage final : public StageRoot {
+ public:
+  LiveStage(LiveRoot root, LiveStageSettings settings) : root_(std::move(root)), settings_(std::move(settings)) {}
+
+  const TreeView& view() const override { return root_; }
+  Status add_layer(const std::filesystem::path& stage_folder, const api::LayerReport& layer) override;
+  Status put(const LayerEntries& entries, std::stop_token stop) override;
+  Result<Run> run(const api::RunStep& step, const std::function<void(int, std::string_view)>& on_output,
+                  std::stop_token stop) override;
+  Result<std::uint64_t> content_bytes() override;
+
+ private:
+  Status make_working_dir(const std::string& path, std::stop_token stop);
+  LiveRoot root_;
+  LiveStageSettings settings_;
+  std::optional<Snapshot> last_;  // The state as it is now, when it is known.
+  std::optional<bool> private_mounts_;
+};
+
+}  // namespace imagebuild::builder

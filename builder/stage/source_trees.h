@@ -1,0 +1,36 @@
+// The trees on the artifact volume that COPY takes files from, opened when first needed.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "api/plan.h"
+#include "archive/tree.h"
+#include "builder/stage/tree_view.h"
+
+namespace imagebuild::builder {
+
+struct SourceTree {
+  explicit SourceTree(archive::Tree opened)
+      : tree(std::move(opened)), view(tree.index(), [this](const archive::Node& node) { return tree.open(node); }) {}
+  archive::Tree tree;
+  IndexView view;
+};
+
+class SourceTrees {
+ public:
+  SourceTrees(const api::Plan& plan, std::filesystem::path volume) : plan_(plan), volume_(std::move(volume)) {}
+  // Lives as long as this object. A tree that is not there is the machine's fault.
+  Result<const SourceTree*> open(const api::CopyFrom& from);
+  // For messages: "the build context", "stage 'build'".
+  std::string name(const api::CopyFrom& from) const;
+
+ private:
+  const api::Plan& plan_;
+  std::filesystem::path volume_;
+  std::map<int, std::unique_ptr<SourceTree>> trees_;  // By stage; -1 is the context.
+};
+
+}  // namespace imagebuild::builder
