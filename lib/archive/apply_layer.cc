@@ -65,10 +65,16 @@ class LayerToIndex {
     return ok();
   }
 
+  Result<std::string> resolve(std::string_view folder) const {
+    Result<std::string> resolved = resolve_in(index_, folder, true);
+    if (!resolved.ok()) return Error{ErrorCode::kCorrupt, resolved.error().message};
+    return resolved;
+  }
+
   // Where the folder leads, every missing part made as a folder 0755 of root.
   Result<std::string> make_parents(const std::string& folder) {
     if (cached_ && cached_->first == folder) return cached_->second;
-    ASSIGN_OR_RETURN(const std::string resolved, resolve_in(index_, folder, true));
+    ASSIGN_OR_RETURN(const std::string resolved, resolve(folder));
     std::string made;
     std::string_view rest = resolved;
     for (std::string_view part = take_part(rest); !part.empty(); part = take_part(rest)) {
@@ -88,30 +94,36 @@ class LayerToIndex {
     return resolved;
   }
 
-  // Makes `node.link` the path of the node that holds the file. True if `node` shares that file already.
+  // The path of the node that has the file which the node at `path` shares, or is.
+  std::string owner_of(const std::string& path) const {
+    const Node* node = index_.find(path);
+    return node != nullptr && node->type == NodeType::kHardlink ? node->link : path;
+  }
+
+  // Makes `node.link` the path of the node that has the file, and takes away what is at `node.path`. True if `node`
+  // shares that file already.
   Result<bool> resolve_hardlink(Node& node) {
     const auto [folder, name] = split_path(node.link);
-    ASSIGN_OR_RETURN(const std::string parent, resolve_in(index_, folder, true));
-    std::string target = join_path(parent, name);
-    const Node* found = index_.find(target);
-    if (found != nullptr && found->type == NodeType::kHardlink) {
-      target = found->link;
-      found = index_.find(target);
-    }
+    ASSIGN_OR_RETURN(const std::string parent, resolve(folder));
+    const std::string target = join_path(parent, name);
+    const Node* found = index_.find(owner_of(target));
     if (found == nullptr || is_below(target, node.path)) {
       return Error{ErrorCode::kCorrupt, "the hard link names '" + node.link + "', which does not exist"};
     }
     if (found->type == NodeType::kDirectory) {
       return Error{ErrorCode::kCorrupt, "the hard link names '" + node.link + "', which is a folder"};
     }
-    node.link = target;
+    written_.insert(node.path);
+    if (owner_of(target) == owner_of(node.path)) return true;
+    if (index_.find(node.path) != nullptr) remove(node.path);  // May make the target the owner.
+    node.link = owner_of(target);
+    found = index_.find(node.link);
     node.mode = found->mode;
     node.uid = found->uid;
     node.gid = found->gid;
     node.mtime_s = found->mtime_s;
     node.xattrs = found->xattrs;
-    written_.insert(node.path);
-    return target == node.path;
+    return false;
   }
 
   void put(Node node) {
@@ -169,14 +181,14 @@ class LayerToIndex {
 
   Status hide(const std::string& path) {
     const auto [folder, name] = split_path(path);
-    ASSIGN_OR_RETURN(const std::string parent, resolve_in(index_, folder, true));
-    hide_lower(join_path(parent, name), true);
-    return ok();
+    const Result<std::string> parent = resolve_in(index_, folder, true);
+    if (parent.ok()) hide_lower(join_path(*parent, name), true);
+    return ok();  // Where the path leads in circles, there is nothing to hide.
   }
 
   Status hide_below(const std::string& folder) {
-    ASSIGN_OR_RETURN(const std::string resolved, resolve_in(index_, folder, true));
-    hide_lower(resolved, false);
+    const Result<std::string> resolved = resolve_in(index_, folder, true);
+    if (resolved.ok()) hide_lower(*resolved, false);
     return ok();
   }
 

@@ -45,7 +45,8 @@ Result<std::string> read_link(int folder_fd, const std::string& name) {
   return text;
 }
 
-// Follows one path, holding one open folder. `pending_` is what is left to walk, links already spliced in.
+// Follows one path, holding one open folder. `pending_` is what is left to walk, links already spliced in. Below a
+// folder that does not exist, names are only noted, and ".." takes one back; those still noted at the end are made.
 class Walk {
  public:
   Walk(int root_fd, const std::string& path, const FolderMade& made) : root_fd_(root_fd), pending_(path), made_(made) {}
@@ -55,11 +56,14 @@ class Walk {
     while (true) {
       std::string_view rest = pending_;
       const std::string part(take_part(rest));
-      if (part.empty()) return std::move(at_);
+      if (part.empty()) break;
       pending_ = std::string(rest);
       if (part == ".") continue;
       RETURN_IF_ERROR(part == ".." ? up() : down(part));
     }
+    if (!missing_.empty() && !made_) return Error{ErrorCode::kNotFound, "the folder does not exist"};
+    for (const std::string& name : missing_) RETURN_IF_ERROR(make(name));
+    return std::move(at_);
   }
 
  private:
@@ -74,36 +78,55 @@ class Walk {
   }
 
   Status up() {
+    if (!missing_.empty()) {
+      missing_.pop_back();
+      return ok();
+    }
     if (names_.empty()) return ok();
     names_.pop_back();
     return reopen();
   }
 
   Status down(const std::string& name) {
-    UniqueFd next(::openat(at_.get(), name.c_str(), kFolderFlags));
-    if (!next.valid() && errno == ENOENT && made_) {
-      if (::mkdirat(at_.get(), name.c_str(), 0700) == 0) {
-        std::string made_path;
-        for (const std::string& part : names_) made_path = join_path(made_path, part);
-        RETURN_IF_ERROR(made_(at_.get(), name, join_path(made_path, name)));
-      } else if (errno != EEXIST) {
-        return system_error("cannot make the folder '" + name + "'", errno);
+    if (missing_.empty()) {
+      UniqueFd next(::openat(at_.get(), name.c_str(), kFolderFlags));
+      if (next.valid()) {
+        at_ = std::move(next);
+        names_.push_back(name);
+        return ok();
       }
-      next = UniqueFd(::openat(at_.get(), name.c_str(), kFolderFlags));
+      if (errno == ENOTDIR || errno == ELOOP) return follow(name);
+      if (errno != ENOENT) return system_error("cannot open the folder '" + name + "'", errno);
     }
-    if (next.valid()) {
-      at_ = std::move(next);
-      names_.push_back(name);
-      return ok();
+    missing_.push_back(name);
+    return ok();
+  }
+
+  Status make(const std::string& name) {
+    const bool fresh = ::mkdirat(at_.get(), name.c_str(), 0700) == 0;
+    if (!fresh && errno != EEXIST) return system_error("cannot make the folder '" + name + "'", errno);
+    if (fresh) {
+      std::string path;
+      for (const std::string& part : names_) path = join_path(path, part);
+      RETURN_IF_ERROR(made_(at_.get(), name, join_path(path, name)));
     }
-    if (errno == ENOTDIR || errno == ELOOP) return follow(name);
-    return system_error("cannot open the folder '" + name + "'", errno);
+    UniqueFd next(::openat(at_.get(), name.c_str(), kFolderFlags));
+    if (!next.valid() && (errno == ENOTDIR || errno == ELOOP)) {
+      return Error{ErrorCode::kCorrupt, "'" + name + "' on the way is not a folder"};
+    }
+    if (!next.valid()) return system_error("cannot open the folder '" + name + "'", errno);
+    at_ = std::move(next);
+    names_.push_back(name);
+    return ok();
   }
 
   Status follow(const std::string& name) {
     struct stat status {};
     if (::fstatat(at_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return system_error(name, errno);
-    if (!S_ISLNK(status.st_mode)) return Error{ErrorCode::kCorrupt, "'" + name + "' on the way is not a folder"};
+    if (!S_ISLNK(status.st_mode)) {
+      missing_.push_back(name);  // As a folder it is missing; make() complains if the path really ends in it.
+      return ok();
+    }
     if (++links_ > kMaxLinks) return Error{ErrorCode::kCorrupt, "too many symlinks on the way"};
     ASSIGN_OR_RETURN(const std::string target, read_link(at_.get(), name));
     if (target.starts_with('/')) {
@@ -119,7 +142,8 @@ class Walk {
   std::string pending_;
   const FolderMade& made_;
   UniqueFd at_;
-  std::vector<std::string> names_;
+  std::vector<std::string> names_;    // From the root to at_.
+  std::vector<std::string> missing_;  // Below at_, not there yet.
   int links_ = 0;
 };
 
@@ -154,7 +178,6 @@ Result<UniqueFd> open_folder(int root_fd, const std::string& path, const FolderM
   if (how == Resolution::kAny) {
     UniqueFd fd = ask_kernel(root_fd, path, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
     if (fd.valid()) return fd;
-    if (errno == ENOENT && !made) return Error{ErrorCode::kNotFound, "the folder does not exist"};
   }
   return Walk(root_fd, path, made).run();  // Also when the kernel said no: the walk knows why.
 }

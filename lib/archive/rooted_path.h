@@ -22,9 +22,9 @@ Result<UniqueFd> open_beneath(int root_fd, const std::string& path, int flags, R
 using FolderMade = std::function<Status(int parent_fd, const std::string& name, const std::string& path)>;
 
 // Opens the folder that the clean path `path` leads to when `root_fd` is the root of the file system: symlinks are
-// followed, "/" and ".." in them stay inside. The descriptor is O_PATH. kNotFound if it does not exist and `made` is
-// null; else every missing folder is made, with mode 0700. Something that is not a folder on the way is kCorrupt; more
-// than 40 links are kCorrupt too.
+// followed, "/" and ".." in them stay inside, and ".." behind a missing folder takes that back. The descriptor is
+// O_PATH. If it does not exist or is no folder: with `made` every missing folder is made, with mode 0700, and something
+// else on the way is kCorrupt; without, both are kNotFound. More than 40 links are kCorrupt.
 Result<UniqueFd> open_folder(int root_fd, const std::string& path, const FolderMade& made,
                              Resolution how = Resolution::kAny);
 

@@ -191,8 +191,8 @@ Result<std::string> TarReader::State::path_of(const char* raw) const {
   }
   ASSIGN_OR_RETURN(std::string path, clean_path(text).in("'" + std::string(text) + "'"));
   if (has_long_name(path)) {
-    return Error{ErrorCode::kLimit, "a name has more than " + std::to_string(kMaxNameBytes) + " bytes: '" +
-                                        path.substr(0, 60) + "…'"};
+    return Error{ErrorCode::kLimit,
+                 "a name has more than " + std::to_string(kMaxNameBytes) + " bytes: '" + path.substr(0, 60) + "…'"};
   }
   if (path_depth(path) > limits.max_path_depth) {
     return Error{ErrorCode::kLimit, "a path has more than " + std::to_string(limits.max_path_depth) + " folders: '" +
