@@ -1,8 +1,8 @@
 #include "dockerfile/graph.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -13,20 +13,108 @@ namespace imagebuild::dockerfile {
 namespace {
 
 // Images that people use without a tag. A name of this list is never taken for a misspelt stage.
-constexpr std::array<std::string_view, 48> kWellKnownImages = {
-    "alpine",  "almalinux", "amazonlinux", "archlinux", "bash",    "buildpack-deps", "busybox",
-    "caddy",   "centos",    "clojure",     "composer",  "debian",  "docker",         "eclipse-temurin",
-    "elixir",  "erlang",    "fedora",      "gcc",       "golang",  "gradle",         "groovy",
-    "haproxy", "haskell",   "httpd",       "julia",     "mariadb", "maven",          "memcached",
-    "mongo",   "mysql",     "nginx",       "node",      "openjdk", "oraclelinux",    "perl",
-    "php",     "postgres",  "pypy",        "python",    "r-base",  "redis",          "rockylinux",
-    "ruby",    "rust",      "swift",       "tomcat",    "traefik", "ubuntu"};
+constexpr std::string_view kWellKnownImages[] = {"adminer",
+                                                 "almalinux",
+                                                 "alpine",
+                                                 "amazoncorretto",
+                                                 "amazonlinux",
+                                                 "arangodb",
+                                                 "archlinux",
+                                                 "bash",
+                                                 "buildpack-deps",
+                                                 "busybox",
+                                                 "caddy",
+                                                 "cassandra",
+                                                 "centos",
+                                                 "chronograf",
+                                                 "cirros",
+                                                 "clojure",
+                                                 "composer",
+                                                 "consul",
+                                                 "couchbase",
+                                                 "couchdb",
+                                                 "dart",
+                                                 "debian",
+                                                 "docker",
+                                                 "drupal",
+                                                 "eclipse-mosquitto",
+                                                 "eclipse-temurin",
+                                                 "elasticsearch",
+                                                 "elixir",
+                                                 "emqx",
+                                                 "erlang",
+                                                 "fedora",
+                                                 "flink",
+                                                 "fluentd",
+                                                 "gcc",
+                                                 "ghost",
+                                                 "golang",
+                                                 "gradle",
+                                                 "groovy",
+                                                 "haproxy",
+                                                 "haskell",
+                                                 "hello-world",
+                                                 "httpd",
+                                                 "ibmjava",
+                                                 "influxdb",
+                                                 "jetty",
+                                                 "joomla",
+                                                 "jruby",
+                                                 "julia",
+                                                 "kapacitor",
+                                                 "kibana",
+                                                 "kong",
+                                                 "logstash",
+                                                 "mageia",
+                                                 "mariadb",
+                                                 "matomo",
+                                                 "maven",
+                                                 "memcached",
+                                                 "mongo",
+                                                 "mono",
+                                                 "mysql",
+                                                 "nats",
+                                                 "neo4j",
+                                                 "nextcloud",
+                                                 "nginx",
+                                                 "node",
+                                                 "openjdk",
+                                                 "oraclelinux",
+                                                 "percona",
+                                                 "perl",
+                                                 "photon",
+                                                 "php",
+                                                 "postgres",
+                                                 "pypy",
+                                                 "python",
+                                                 "r-base",
+                                                 "rabbitmq",
+                                                 "redis",
+                                                 "registry",
+                                                 "rethinkdb",
+                                                 "rockylinux",
+                                                 "ruby",
+                                                 "rust",
+                                                 "sapmachine",
+                                                 "solr",
+                                                 "sonarqube",
+                                                 "spark",
+                                                 "storm",
+                                                 "swift",
+                                                 "telegraf",
+                                                 "tomcat",
+                                                 "traefik",
+                                                 "ubuntu",
+                                                 "varnish",
+                                                 "vault",
+                                                 "wordpress",
+                                                 "zookeeper"};
 
 // Shorter names are too near to each other to tell a slip from another name.
 constexpr std::size_t kShortestName = 3;
 
 bool is_well_known(std::string_view name) {
-  return std::find(kWellKnownImages.begin(), kWellKnownImages.end(), name) != kWellKnownImages.end();
+  return std::find(std::begin(kWellKnownImages), std::end(kWellKnownImages), name) != std::end(kWellKnownImages);
 }
 
 bool all_digits(std::string_view text) {
