@@ -1,4 +1,10 @@
 // From the text of a Dockerfile to typed instructions.
+//
+// The rules are those of BuildKit's stable front end. Stricter, because nothing may be ignored silently: flags of an
+// instruction that has none (STOPSIGNAL --x, HEALTHCHECK --interval=… NONE), empty flag values (--from=), RUN, CMD and
+// ENTRYPOINT without a command, mount options that the mount's type does not have, an ONBUILD that does not parse, and
+// text that is not UTF-8 are errors. More lenient: the options of a mount may come in any order, and RUN --mount from=
+// takes a stage's index as COPY --from does.
 #pragma once
 
 #include <cstddef>
