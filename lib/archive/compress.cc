@@ -1,19 +1,23 @@
 #include "archive/compress.h"
 
+#include <libdeflate.h>
 #include <zstd.h>
 
 #include <algorithm>
-#include <array>
 #include <thread>
 #include <vector>
 
-#include "archive/gzip_blocks.h"
+#include "archive/block_sink.h"
 
 namespace imagebuild::archive {
 
 namespace {
 
+constexpr int kGzipLevel = 1;
+constexpr std::size_t kGzipBlockBytes = 1U << 20;
 constexpr int kZstdLevel = 3;
+constexpr std::size_t kZstdBlockBytes = 4U << 20;  // Twice the window of level 3: little is lost at the seams.
+constexpr unsigned kMaxDefaultThreads = 16;        // More would cost more memory than time.
 
 class PlainSink final : public CompressingSink {
  public:
@@ -25,46 +29,31 @@ class PlainSink final : public CompressingSink {
   ByteSink& out_;
 };
 
-struct FreeZstd {
-  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
-};
+BlockEncoder gzip_encoder() {
+  const std::shared_ptr<libdeflate_compressor> compressor(
+      libdeflate_alloc_compressor(kGzipLevel), [](libdeflate_compressor* one) { libdeflate_free_compressor(one); });
+  return [compressor](std::span<const std::byte> block, std::vector<std::byte>& out) -> std::size_t {
+    if (!compressor) return 0;
+    out.resize(libdeflate_gzip_compress_bound(compressor.get(), kGzipBlockBytes));
+    return libdeflate_gzip_compress(compressor.get(), block.data(), block.size(), out.data(), out.size());
+  };
+}
 
-class ZstdSink final : public CompressingSink {
- public:
-  ZstdSink(ByteSink& out, unsigned threads) : out_(out), context_(ZSTD_createCCtx()), buffer_(ZSTD_CStreamOutSize()) {
-    // Zero workers and one give different bytes; one and more give the same. So there is always one.
-    const auto workers = static_cast<int>(std::clamp(threads, 1U, 64U));
-    ready_ = context_ && set(ZSTD_c_compressionLevel, kZstdLevel) && set(ZSTD_c_nbWorkers, workers) &&
-             set(ZSTD_c_checksumFlag, 1);
+// Not libzstd's own threads: Debian's libzstd.a, which the static program has, is built without them, and a stream made
+// with them has other bytes than one made without.
+BlockEncoder zstd_encoder() {
+  const std::shared_ptr<ZSTD_CCtx> context(ZSTD_createCCtx(), [](ZSTD_CCtx* one) { ZSTD_freeCCtx(one); });
+  if (context) {
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, kZstdLevel);
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
   }
-
-  Status write(std::span<const std::byte> bytes) override { return run(bytes, ZSTD_e_continue); }
-  Status finish() override { return run({}, ZSTD_e_end); }
-
- private:
-  bool set(ZSTD_cParameter parameter, int value) {
-    return ZSTD_isError(ZSTD_CCtx_setParameter(context_.get(), parameter, value)) == 0;
-  }
-
-  Status run(std::span<const std::byte> bytes, ZSTD_EndDirective what) {
-    if (!ready_) return Error{ErrorCode::kInternal, "this build of libzstd cannot compress with worker threads"};
-    ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
-    while (true) {
-      ZSTD_outBuffer out{buffer_.data(), buffer_.size(), 0};
-      const std::size_t left = ZSTD_compressStream2(context_.get(), &out, &in, what);
-      if (ZSTD_isError(left) != 0) {
-        return Error{ErrorCode::kInternal, std::string("zstd cannot compress: ") + ZSTD_getErrorName(left)};
-      }
-      if (out.pos > 0) RETURN_IF_ERROR(out_.write(std::span(buffer_).first(out.pos)));
-      if (what == ZSTD_e_end ? left == 0 : in.pos == in.size) return ok();
-    }
-  }
-
-  ByteSink& out_;
-  std::unique_ptr<ZSTD_CCtx, FreeZstd> context_;
-  std::vector<std::byte> buffer_;
-  bool ready_ = false;
-};
+  return [context](std::span<const std::byte> block, std::vector<std::byte>& out) -> std::size_t {
+    if (!context) return 0;
+    out.resize(ZSTD_compressBound(kZstdBlockBytes));
+    const std::size_t size = ZSTD_compress2(context.get(), out.data(), out.size(), block.data(), block.size());
+    return ZSTD_isError(size) != 0 ? 0 : size;
+  };
+}
 
 bool begins_with(std::span<const std::byte> bytes, std::initializer_list<unsigned char> magic) {
   return bytes.size() >= magic.size() &&
@@ -75,12 +64,12 @@ bool begins_with(std::span<const std::byte> bytes, std::initializer_list<unsigne
 }  // namespace
 
 std::unique_ptr<CompressingSink> compress_to(ByteSink& out, Compression kind, unsigned threads) {
-  if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
+  if (threads == 0) threads = std::clamp(std::thread::hardware_concurrency(), 1U, kMaxDefaultThreads);
   switch (kind) {
     case Compression::kGzip:
-      return gzip_blocks(out, threads);
+      return compress_blocks(out, {kGzipBlockBytes, gzip_encoder}, threads);
     case Compression::kZstd:
-      return std::make_unique<ZstdSink>(out, threads);
+      return compress_blocks(out, {kZstdBlockBytes, zstd_encoder}, threads);
     case Compression::kNone:
       break;
   }

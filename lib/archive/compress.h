@@ -16,8 +16,9 @@ class CompressingSink : public ByteSink {
   virtual Status finish() = 0;
 };
 
-// `out` must outlive the sink. gzip: independent 1 MiB blocks compressed by libdeflate level 1 on `threads` workers
-// (0: one per CPU), written in order as members of one standard gzip file, without name or time. zstd: level 3.
+// `out` must outlive the sink. The input is cut into fixed blocks that `threads` workers (0: one per CPU, 16 at most)
+// compress, written in order as one standard file: gzip as members of 1 MiB, libdeflate level 1, without name or time;
+// zstd as frames of 4 MiB, level 3, with checksums. At most 2 × `threads` blocks are in memory.
 std::unique_ptr<CompressingSink> compress_to(ByteSink& out, Compression kind, unsigned threads = 0);
 
 // What the first bytes say: gzip's and zstd's magic numbers, else none.

@@ -1,10 +1,7 @@
-#include "archive/gzip_blocks.h"
-
-#include <libdeflate.h>
+#include "archive/block_sink.h"
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -14,32 +11,21 @@ namespace imagebuild::archive {
 
 namespace {
 
-constexpr std::size_t kBlockBytes = 1U << 20;
-constexpr int kLevel = 1;
-
-struct FreeCompressor {
-  void operator()(libdeflate_compressor* compressor) const { libdeflate_free_compressor(compressor); }
-};
-using Compressor = std::unique_ptr<libdeflate_compressor, FreeCompressor>;
-
 struct Block {
   std::vector<std::byte> in;
   std::vector<std::byte> out;
-  std::size_t out_bytes = 0;  // 0 after compressing means that it failed.
-  bool done = false;          // Guarded by the pool's mutex.
+  std::size_t out_bytes = 0;
+  bool done = false;  // Guarded by the pool's mutex.
 };
 
-void compress(libdeflate_compressor* compressor, Block& block) {
-  if (compressor == nullptr) return;
-  block.out.resize(libdeflate_gzip_compress_bound(compressor, kBlockBytes));
-  block.out_bytes =
-      libdeflate_gzip_compress(compressor, block.in.data(), block.in.size(), block.out.data(), block.out.size());
+void encode(const BlockEncoder& encoder, Block& block) {
+  block.out_bytes = encoder(block.in, block.out);
 }
 
 // Workers that compress blocks in any order; started with the first block.
 class Pool {
  public:
-  explicit Pool(unsigned threads) : threads_(threads) {}
+  Pool(const BlockFormat& format, unsigned threads) : format_(format), threads_(threads) {}
   ~Pool() {
     for (std::jthread& worker : workers_) worker.request_stop();
   }
@@ -65,13 +51,13 @@ class Pool {
 
  private:
   void work(const std::stop_token& stop) {
-    const Compressor compressor(libdeflate_alloc_compressor(kLevel));
+    const BlockEncoder encoder = format_.make_encoder();
     std::unique_lock lock(mutex_);
     while (changed_.wait(lock, stop, [&] { return !todo_.empty(); })) {
       Block& block = *todo_.front();
       todo_.pop_front();
       lock.unlock();
-      compress(compressor.get(), block);
+      encode(encoder, block);
       lock.lock();
       block.done = true;
       changed_.notify_all();
@@ -79,6 +65,7 @@ class Pool {
     }
   }
 
+  const BlockFormat& format_;
   const unsigned threads_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
@@ -86,23 +73,24 @@ class Pool {
   std::vector<std::jthread> workers_;  // Last: they end before what they use does.
 };
 
-class GzipBlocks final : public CompressingSink {
+class BlockSink final : public CompressingSink {
  public:
-  GzipBlocks(ByteSink& out, unsigned threads) : out_(out), threads_(threads), pool_(threads) {}
+  BlockSink(ByteSink& out, BlockFormat format, unsigned threads)
+      : out_(out), format_(std::move(format)), threads_(threads), pool_(format_, threads) {}
 
   Status write(std::span<const std::byte> bytes) override {
     while (!bytes.empty()) {
       if (!current_) current_ = fresh_block();
-      const std::size_t count = std::min(bytes.size(), kBlockBytes - current_->in.size());
+      const std::size_t count = std::min(bytes.size(), format_.block_bytes - current_->in.size());
       current_->in.insert(current_->in.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
       bytes = bytes.subspan(count);
-      if (current_->in.size() == kBlockBytes) RETURN_IF_ERROR(submit());
+      if (current_->in.size() == format_.block_bytes) RETURN_IF_ERROR(submit());
     }
     return ok();
   }
 
   Status finish() override {
-    if (!current_ && !any_) current_ = fresh_block();  // An empty file is one empty member.
+    if (!current_ && !any_) current_ = fresh_block();  // An empty input is one empty block.
     if (current_) RETURN_IF_ERROR(submit());
     while (!in_flight_.empty()) RETURN_IF_ERROR(write_oldest());
     return ok();
@@ -112,7 +100,7 @@ class GzipBlocks final : public CompressingSink {
   std::unique_ptr<Block> fresh_block() {
     if (spare_.empty()) {
       auto block = std::make_unique<Block>();
-      block->in.reserve(kBlockBytes);
+      block->in.reserve(format_.block_bytes);
       return block;
     }
     std::unique_ptr<Block> block = std::move(spare_.back());
@@ -126,8 +114,8 @@ class GzipBlocks final : public CompressingSink {
   Status submit() {
     any_ = true;
     if (threads_ == 1) {
-      if (!inline_compressor_) inline_compressor_.reset(libdeflate_alloc_compressor(kLevel));
-      compress(inline_compressor_.get(), *current_);
+      if (!inline_encoder_) inline_encoder_ = format_.make_encoder();
+      encode(inline_encoder_, *current_);
       return write_out(std::move(current_));
     }
     pool_.start(*current_);
@@ -153,8 +141,9 @@ class GzipBlocks final : public CompressingSink {
   }
 
   ByteSink& out_;
+  const BlockFormat format_;
   const unsigned threads_;
-  Compressor inline_compressor_;
+  BlockEncoder inline_encoder_;
   bool any_ = false;
   std::unique_ptr<Block> current_;
   std::vector<std::unique_ptr<Block>> spare_;
@@ -164,8 +153,8 @@ class GzipBlocks final : public CompressingSink {
 
 }  // namespace
 
-std::unique_ptr<CompressingSink> gzip_blocks(ByteSink& out, unsigned threads) {
-  return std::make_unique<GzipBlocks>(out, std::max(threads, 1U));
+std::unique_ptr<CompressingSink> compress_blocks(ByteSink& out, BlockFormat format, unsigned threads) {
+  return std::make_unique<BlockSink>(out, std::move(format), std::max(threads, 1U));
 }
 
 }  // namespace imagebuild::archive
