@@ -49,10 +49,6 @@ Result<ResolvedImage> resolve_image(const Descriptor& root, const Platform& want
   const std::string where = "manifest " + at.digest.str();
   ASSIGN_OR_RETURN(std::string manifest_json, read(at));
   ASSIGN_OR_RETURN(const Manifest manifest, Manifest::parse(manifest_json).in(where));
-  if (manifest.media_type != at.media_type) {
-    return Error{ErrorCode::kCorrupt,
-                 where + " says it is '" + manifest.media_type + "', but the index says '" + at.media_type + "'"};
-  }
   if (!media_type::is_config(manifest.config.media_type)) {
     return unsupported("this is not a container image: its config has the media type '" + manifest.config.media_type +
                        "'");

@@ -1,10 +1,14 @@
 #include "oci/digest.h"
 
 #include <gtest/gtest.h>
+#include <openssl/crypto.h>
 
 #include <array>
+#include <cstdlib>
 #include <thread>
 #include <vector>
+
+#include "base/file.h"
 
 namespace imagebuild::oci {
 namespace {
@@ -16,6 +20,23 @@ TEST(Digest, IsTheStandardOne) {
   EXPECT_EQ(Digest::of("").str(), kEmpty);
   EXPECT_EQ(Digest::of("abc").str(), kAbc);
   EXPECT_EQ(Digest::of("abc").hex(), kAbc.substr(7));
+}
+
+// What a foreign image may have: a configuration that leaves OpenSSL without SHA-256.
+void exit_with_digest_under(const std::string& configuration, bool already_loaded) {
+  ::setenv("OPENSSL_CONF", configuration.c_str(), 1);
+  if (already_loaded) OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, nullptr);
+  std::_Exit(Digest::of("abc").str() == kAbc ? 0 : 1);
+}
+
+TEST(DigestDeathTest, DoesNotDependOnTheMachinesOpensslConfiguration) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // A fresh process, in which OpenSSL has not begun.
+  const TempDir temp = *TempDir::create("openssl-");
+  const std::string path = temp.path() / "openssl.cnf";
+  ASSERT_TRUE(
+      write_file_atomically(path, "openssl_conf = a\n[a]\nproviders = b\n[b]\nfips = c\n[c]\nactivate = 1\n").ok());
+  EXPECT_EXIT(exit_with_digest_under(path, false), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(exit_with_digest_under(path, true), testing::ExitedWithCode(0), "");
 }
 
 TEST(Digest, ParsesWhatItPrints) {
