@@ -151,13 +151,14 @@ Result<Account> resolve_user(const TreeView& root, std::string_view user) {
   }
   if (names.group) {
     ASSIGN_OR_RETURN(account.gid, resolve_group(root, *names.group));
-    return account;
   }
-  if (line == nullptr) return account;
+  // The own group is listed too: a set-group-ID program could drop it otherwise (CVE-2022-36109).
+  account.groups = {account.gid};
+  if (names.group || line == nullptr) return account;
   ASSIGN_OR_RETURN(const std::vector<GroupLine> groups, read_group(root));
   for (const GroupLine& group : groups) {
     const bool member = std::find(group.members.begin(), group.members.end(), line->name) != group.members.end();
-    if (member && group.gid != account.gid) account.groups.push_back(group.gid);
+    if (member) account.groups.push_back(group.gid);
   }
   std::sort(account.groups.begin(), account.groups.end());
   account.groups.erase(std::unique(account.groups.begin(), account.groups.end()), account.groups.end());

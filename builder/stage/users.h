@@ -15,7 +15,7 @@ namespace imagebuild::builder {
 struct Account {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::vector<std::uint32_t> groups;  // Supplementary, sorted.
+  std::vector<std::uint32_t> groups;  // Supplementary, sorted; its own group is one of them.
   std::string home = "/";
 };
 
