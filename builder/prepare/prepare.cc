@@ -52,23 +52,17 @@ Result<DockerfileText> read_dockerfile(const PrepareRequest& request, const Cont
 }
 
 // The error with the line of the Dockerfile it speaks of, if it begins with a place in it.
-Error with_excerpt(const Error& error, const DockerfileText& dockerfile) {
-  const std::string begin = dockerfile.name + ":";
-  if (!error.message.starts_with(begin)) return error;
-  dockerfile::Diagnostic diagnostic{error.code, {}, {}};
-  const char* const end = error.message.data() + error.message.size();
-  const auto line = std::from_chars(error.message.data() + begin.size(), end, diagnostic.at.line);
-  if (line.ec != std::errc() || line.ptr == end || *line.ptr != ':') return error;
-  const auto column = std::from_chars(line.ptr + 1, end, diagnostic.at.column);
-  if (column.ec != std::errc() || end - column.ptr < 2) return error;
-  diagnostic.message = std::string(column.ptr + 2, end);
-  std::string text = dockerfile::render(dockerfile.name, dockerfile.text, diagnostic);
+Error with_excerpt(const Error& error, const DockerfileText& source) {
+  std::string text = dockerfile::render(source.name, source.text, error);
   while (text.ends_with('\n')) text.pop_back();
   return Error{error.code, std::move(text)};
 }
 
-Result<dockerfile::Dockerfile> parse(const DockerfileText& source) {
+Result<dockerfile::Dockerfile> parse(const DockerfileText& source, std::vector<std::string>& warnings) {
   dockerfile::ParseReport report = dockerfile::parse_all(source.text, source.name);
+  for (const dockerfile::Diagnostic& warning : report.warnings) {
+    warnings.push_back(dockerfile::located_error(source.name, warning).message);
+  }
   if (report.errors.empty()) return std::move(report.dockerfile);
   constexpr std::size_t kShown = 5;
   std::string text;
@@ -115,7 +109,8 @@ Result<api::BaseImage> resolve_base(const build::ImageNeed& need, const OpenImag
 
 Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& source, std::int64_t epoch_s,
                         const OpenImage& open_image) {
-  ASSIGN_OR_RETURN(const dockerfile::Dockerfile dockerfile, parse(source));
+  std::vector<std::string> warnings;
+  ASSIGN_OR_RETURN(const dockerfile::Dockerfile dockerfile, parse(source, warnings));
   build::SolveOptions options;
   options.target = request.target;
   for (const auto& [name, value] : request.build_args) options.build_args.insert_or_assign(name, value);
@@ -134,6 +129,7 @@ Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& sou
   }
   Result<api::Plan> plan = build::solve(dockerfile, options, images);
   if (!plan.ok()) return with_excerpt(plan.error(), source);
+  plan->warnings.insert(plan->warnings.begin(), warnings.begin(), warnings.end());
   return plan;
 }
 

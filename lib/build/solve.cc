@@ -52,13 +52,9 @@ Result<std::unique_ptr<Outline>> outline_of(const dockerfile::Dockerfile& file, 
     }
   }
   outline->graph_options.target = options.target;
-  outline->graph_options.expand = [&globals = outline->globals, escape,
-                                   &file](const Word& word) -> Result<std::string> {
-    std::size_t offset = 0;
-    Result<dockerfile::Expanded> expanded = dockerfile::expand_word(word.text, escape, globals.lookup(), &offset);
-    if (expanded.ok()) return std::move(expanded->text);
-    const Position at{word.at.line, word.at.column + static_cast<int>(offset)};
-    return dockerfile::located_error(file.file, at, expanded.error().message, expanded.error().code);
+  outline->graph_options.expand = [&globals = outline->globals, escape](const Word& word) -> Result<std::string> {
+    ASSIGN_OR_RETURN(dockerfile::Expanded expanded, dockerfile::expand_word(word.text, escape, globals.lookup()));
+    return std::move(expanded.text);
   };
   ASSIGN_OR_RETURN(outline->graph, dockerfile::make_graph(file, outline->graph_options));
   return outline;

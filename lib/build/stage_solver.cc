@@ -144,7 +144,11 @@ Status StageSolver::on(const dockerfile::From&) {
 
 Result<api::SecretMount> StageSolver::secret_of(const dockerfile::Mount& written) const {
   ASSIGN_OR_RETURN(const dockerfile::Mount mount,
-                   dockerfile::resolve(place_.file, written, [this](const Word& word) { return expand(word); }));
+                   dockerfile::resolve(place_.file, written, [this](const Word& word) -> Result<std::string> {
+                     ASSIGN_OR_RETURN(dockerfile::Expanded expanded,
+                                      dockerfile::expand_word(word.text, place_.escape, scope_.lookup()));
+                     return std::move(expanded.text);
+                   }));
   if (mount.type != dockerfile::MountType::kSecret) {
     dockerfile::Instruction instruction;
     instruction.command = dockerfile::Run{.mounts = {mount}};
