@@ -8,7 +8,7 @@ import unittest
 import uuid
 
 from harness import processes
-from harness.case import EndToEndTest, only_imagebuild
+from harness.case import EndToEndTest, mounts_below, only_imagebuild
 
 
 @only_imagebuild
@@ -16,6 +16,7 @@ class InterruptTest(EndToEndTest):
     def setUp(self):
         super().setUp()
         self.mark = f"imagebuild-e2e-{uuid.uuid4().hex}"
+        self.addCleanup(processes.end_with_mark, self.mark)
         self.output = self.folder / "out"
         self.output.mkdir()
         self.context_folder = self.context({"Dockerfile": f"FROM busybox:1.35\nRUN echo it-runs; env MARK={self.mark} sleep 3600\n"})
@@ -24,27 +25,22 @@ class InterruptTest(EndToEndTest):
         """Sends the signal while the RUN runs; returns the exit code once everything it started is gone."""
         build = self.builder.start(self.context_folder, "--output", f"type=oci,dest={self.output}/layout",
                                    "--output", f"type=oci-archive,dest={self.output}/image.tar", tag=self.tag)
-        seen = []
-        for line in build.stdout:
-            seen.append(line)
-            if "it-runs" in line and "echo" not in line:
-                break
-        self.assertIsNone(build.poll(), "".join(seen))
-        self.assertTrue(processes.sleeping_with_mark(self.mark, build), "the RUN's process was not found")
+        self.addCleanup(build.stdout.close)
+        said = processes.read_until(build, lambda text: processes.printed("it-runs", text))
+        self.assertIsNone(build.poll(), said)
+        self.assertTrue(processes.sleeping_with_mark(self.mark, build), f"the RUN's process was not found\n{said}")
         handles = [os.pidfd_open(pid) for pid in processes.with_mark(self.mark)]
         build.send_signal(number)
-        seen += build.stdout.readlines()
         code = build.wait(timeout=60)
         for handle in handles:
-            ended, _, _ = select.select([handle], [], [], 20)
-            self.assertTrue(ended, f"a process of the RUN outlived the build:\n{''.join(seen)}")
-            os.close(handle)
+            with os.fdopen(handle):
+                ended, _, _ = select.select([handle], [], [], 20)
+                self.assertTrue(ended, f"a process of the RUN outlived the build:\n{said}")
         return code
 
     def assert_nothing_is_left(self):
         self.assertEqual(processes.with_mark(self.mark), {})
-        mounts = [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if str(self.folder) in line]
-        self.assertEqual(mounts, [])
+        self.assertEqual(mounts_below(self.folder), [])
         self.assertEqual(list(self.output.iterdir()), [])
 
     def test_an_interrupt_leaves_nothing(self):

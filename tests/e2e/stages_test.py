@@ -31,29 +31,23 @@ class StagesTest(EndToEndTest):
         stage = "FROM busybox:1.35 AS {name}\nRUN echo {name}-waits; env MARK={mark}-{name} sleep 3600; touch /{name}\n"
         text = "".join(stage.format(name=name, mark=mark) for name in ("left", "right"))
         context = self.context({"Dockerfile": text + "FROM scratch\nCOPY --from=left /left /\nCOPY --from=right /right /\n"})
+        self.addCleanup(processes.end_with_mark, mark)
         build = self.builder.start(context, tag=self.tag)
         try:
-            self.let_go_when_both_wait(build, mark)
-            rest = build.stdout.read()
-            self.assertEqual(build.wait(timeout=60), 0, rest)
+            # Neither stage can end before both have begun: their sleeps are ended only then.
+            both = lambda text: processes.printed("left-waits", text) and processes.printed("right-waits", text)
+            said = processes.read_until(build, both)
+            self.assertTrue(both(said), said)
+            for name in ("left", "right"):
+                for pid in processes.sleeping_with_mark(f"{mark}-{name}", build):
+                    os.kill(pid, signal.SIGKILL)
+            said += processes.read_until(build, lambda text: False)
+            self.assertEqual(build.wait(timeout=10), 0, said)
         finally:
             build.kill()
             build.wait()
+            build.stdout.close()
         self.assertEqual(set(self.added(self.pull(self.tag))), {"left", "right"})
-
-    def let_go_when_both_wait(self, build, mark):
-        """Neither stage can end before both have begun: their sleeps are ended only then."""
-        waiting, seen = set(), []
-        for line in build.stdout:
-            seen.append(line)
-            if "echo" not in line:
-                waiting |= {name for name in ("left", "right") if f"{name}-waits" in line}
-            if len(waiting) == 2:
-                break
-        self.assertEqual(waiting, {"left", "right"}, "".join(seen))
-        for name in waiting:
-            for pid in processes.sleeping_with_mark(f"{mark}-{name}", build):
-                os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

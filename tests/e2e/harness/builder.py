@@ -63,10 +63,9 @@ class Builder:
                 f"docker.io={self._mirror}", *tags, *map(str, flags), str(context)]
 
     def start(self, context, *flags, tag="", stdout=subprocess.PIPE) -> subprocess.Popen:
-        """The same build, not waited for; what it says comes out of .stdout, line by line."""
+        """The same build, not waited for; what it says comes out of .stdout."""
         return subprocess.Popen(self.command(context, *flags, tag=tag), env=self._environment, stdin=subprocess.DEVNULL,
-                                stdout=stdout, stderr=subprocess.STDOUT, text=True,
-                                preexec_fn=processes.die_with_parent)
+                                stdout=stdout, stderr=subprocess.STDOUT, preexec_fn=processes.die_with_parent)
 
     def clear(self) -> None:
         """Removes what builds left in the store; Buildah keeps a mount there."""

@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import shutil
 import tarfile
 import tempfile
 import unittest
 
 import bases
 
+from . import processes
 from .builder import BUILDER, Builder, Built
 from .image import Image
 from .registry import Registry
@@ -23,6 +25,12 @@ def only_imagebuild(test):
     return unittest.skipIf(BUILDER != "imagebuild", "says something about imagebuild only")(test)
 
 
+def mounts_below(folder: pathlib.Path) -> list[str]:
+    """The mount points below a folder, outer ones first."""
+    points = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    return sorted(point for point in points if point.startswith(f"{folder}/"))
+
+
 class EndToEndTest(unittest.TestCase):
     """Gives each test a folder, an empty registry, a mirror with the bases, and a builder with an empty store."""
 
@@ -31,15 +39,21 @@ class EndToEndTest(unittest.TestCase):
             if os.environ.get("CI") == "true":
                 self.fail("needs root: containers, mounts and base images are made")
             self.skipTest("needs root: containers, mounts and base images are made")
-        folder = tempfile.TemporaryDirectory(prefix="imagebuild-e2e-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="imagebuild-e2e-"))
+        self.addCleanup(self._remove_folder)
         self.mirror = bases.mirror()
         self.addCleanup(self.mirror.close)
         self.registry = Registry()
         self.addCleanup(self.registry.close)
         self.builder = self.make_builder("builder")
         self.tag = f"{self.registry.host}/team/app:1"
+
+    def _remove_folder(self) -> None:
+        mounts = mounts_below(self.folder)
+        for path in reversed(mounts):
+            processes.run("umount", "--lazy", path)
+        shutil.rmtree(self.folder)
+        self.assertEqual(mounts, [], "the builds of this test left mounts")
 
     def make_builder(self, name: str, **kwargs) -> Builder:
         folder = self.folder / name
