@@ -1,0 +1,313 @@
+#include "cli/build_command.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "api/volume.h"
+#include "base/file.h"
+#include "builder/prepare/images.h"
+#include "builder/stage/stage.h"
+#include "cli/failure_text.h"
+#include "cli/image_pool.h"
+#include "cli/json_view.h"
+#include "cli/local_runtime.h"
+#include "cli/overlay.h"
+#include "cli/plain_view.h"
+#include "cli/run_stages.h"
+#include "cli/secrets.h"
+#include "cli/signals.h"
+#include "cli/step_label.h"
+#include "cli/store.h"
+#include "cli/summary.h"
+#include "cli/tty_view.h"
+
+namespace imagebuild::cli {
+
+namespace fs = std::filesystem;
+namespace volume = api::volume;
+
+namespace {
+
+ProgressMode progress_mode(const BuildOptions& options, const Environment& environment) {
+  if (options.progress != ProgressMode::kAuto) return options.progress;
+  const bool is_dumb = environment("TERM").value_or("dumb") == "dumb";
+  return ::isatty(STDERR_FILENO) == 1 && !is_dumb ? ProgressMode::kTty : ProgressMode::kPlain;
+}
+
+std::unique_ptr<View> make_view(ProgressMode mode, const Environment& environment) {
+  switch (mode) {
+    case ProgressMode::kTty:
+      return std::make_unique<TtyView>(standard_error(), terminal_size,
+                                       TtyStyle{environment("NO_COLOR").value_or("").empty()});
+    case ProgressMode::kJson:
+      return std::make_unique<JsonView>(standard_error());
+    case ProgressMode::kAuto:
+    case ProgressMode::kPlain:
+      break;
+  }
+  return std::make_unique<PlainView>(standard_error());
+}
+
+// Does `work` as a job that people see.
+template <class Work>
+auto shown(Progress& progress, const std::string& name, const Work& work) -> decltype(work()) {
+  const int job = progress.start_job(name);
+  auto result = work();
+  if (result.ok()) {
+    progress.show(JobDone{job});
+  } else {
+    const bool stopped = result.error().code == ErrorCode::kCancelled;
+    progress.show(JobFailed{job, stopped ? "" : result.error().message});
+  }
+  return result;
+}
+
+bool has_container_stage(const api::Plan& plan) {
+  return std::ranges::any_of(plan.stages, [](const api::PlanStage& stage) { return stage.needs_container; });
+}
+
+// RUN works where the machine speaks the stage's language.
+Status check_platforms(const api::Plan& plan) {
+  for (std::size_t i = 0; i < plan.stages.size(); ++i) {
+    const api::PlanStage& stage = plan.stages[i];
+    if (!stage.needs_container) continue;
+    ASSIGN_OR_RETURN(const oci::Platform platform, oci::Platform::parse(stage.platform));
+    if (oci::Platform::host().accepts(platform)) continue;
+    return Error{ErrorCode::kUnsupported,
+                 plan.dockerfile + ":" + std::to_string(stage.at.line) + ": stage '" +
+                     stage_title(plan, static_cast<int>(i)) + "' runs programs for " + stage.platform +
+                     ", but this machine is " + oci::Platform::host().str() +
+                     "; build it on such a machine, or let the stage run on this one with FROM "
+                     "--platform=$BUILDPLATFORM"};
+  }
+  return ok();
+}
+
+// How a build ended, when nothing of the machine failed.
+struct Ending {
+  builder::Prepared prepared;
+  std::vector<api::StageReport> reports;
+  std::optional<api::Failure> failure;
+  std::optional<builder::Published> image;  // When there is no failure.
+};
+
+class Build {
+ public:
+  Build(const BuildOptions& options, const Environment& environment, Progress& progress, std::stop_token stop,
+        const Status& may_mount)
+      : options_(options),
+        environment_(environment),
+        progress_(progress),
+        stop_(std::move(stop)),
+        may_mount_(may_mount) {}
+
+  // Fills `ending` as far as it comes; the plan in it is what the views show.
+  Status run(Ending& ending) {
+    ASSIGN_OR_RETURN(secrets_, read_secrets(options_.secrets, environment_));
+    ASSIGN_OR_RETURN(const std::unique_ptr<builder::RegistryAccess> registries,
+                     builder::RegistryAccess::open(options_.source.registry, processes_));
+    const builder::OpenImage open_image = [&](const std::string& name) {
+      return builder::open_image(registries->client(), name);
+    };
+    ASSIGN_OR_RETURN(const Store store, Store::open(options_.store));
+    store.collect_leftovers([&](const fs::path& build) { remove_leftover_containers(build, processes_); });
+    ASSIGN_OR_RETURN(const BuildFolder folder, store.new_build());
+    volume_ = folder.path() / "volume";
+    std::error_code error;
+    fs::create_directories(volume_ / "bases", error);
+    if (error) return system_error(volume_.string(), error.value());
+
+    RETURN_IF_ERROR(prepare(open_image, ending.prepared));
+    RETURN_IF_ERROR(run_all_stages(store, folder, open_image, ending));
+    if (ending.failure) return ok();
+    return publish(open_image, registries->client(), ending);
+  }
+
+ private:
+  Status prepare(const builder::OpenImage& open_image, builder::Prepared& prepared) {
+    builder::PrepareRequest request;
+    request.context = options_.source.context;
+    request.dockerfile = options_.source.dockerfile;
+    request.target = options_.source.target;
+    request.build_args = options_.source.build_args;
+    request.platform = options_.source.platform;
+    request.epoch_s = options_.source.epoch_s;
+    request.volume = volume_;
+    ASSIGN_OR_RETURN(prepared, shown(progress_, "[internal] load Dockerfile and context, resolve base images",
+                                     [&] { return builder::prepare(request, open_image, processes_); }));
+    if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+    progress_.show(PlanSolved{&prepared.plan});
+    for (const std::string& warning : prepared.plan.warnings) progress_.show(Warning{warning});
+    RETURN_IF_ERROR(check_required_secrets(prepared.plan, secrets_));
+    if (prepared.context_folder.empty()) return ok();
+    std::error_code error;
+    fs::create_directory_symlink(fs::absolute(prepared.context_folder), volume_ / volume::kContextFolder, error);
+    if (error) return system_error(volume_.string(), error.value());
+    return ok();
+  }
+
+  // What containers need of this machine, checked before anything is downloaded.
+  Result<RuntimeSettings> runtime_settings(const BuildFolder& folder, const builder::Prepared& prepared) const {
+    RETURN_IF_ERROR(check_platforms(prepared.plan));
+    if (!may_mount_.ok()) {
+      return Error{ErrorCode::kDenied,
+                   "a stage with RUN needs root or CAP_SYS_ADMIN on this machine, to mount its root file system; run "
+                   "imagebuild with sudo"};
+    }
+    RuntimeSettings settings;
+    ASSIGN_OR_RETURN(settings.runtime, find_runtime());
+    ASSIGN_OR_RETURN(settings.stage_program, find_stage_program());
+    settings.build_folder = folder.path();
+    settings.volume = volume_;
+    if (!prepared.context_folder.empty()) settings.context_folder = fs::absolute(prepared.context_folder);
+    settings.build_id = folder.id();
+    settings.compression = options_.compression;
+    return settings;
+  }
+
+  Status run_all_stages(const Store& store, const BuildFolder& folder, const builder::OpenImage& open_image,
+                        Ending& ending) {
+    const api::Plan& plan = ending.prepared.plan;
+    std::optional<LocalRuntime> runtime;
+    if (has_container_stage(plan)) {
+      ASSIGN_OR_RETURN(RuntimeSettings settings, runtime_settings(folder, ending.prepared));
+      runtime.emplace(std::move(settings), secrets_, processes_);
+    }
+    const ImagePool images(store, plan, open_image, volume_, progress_);
+    const RunStage run_one = [&](int stage, std::stop_token stop) -> Result<api::StageReport> {
+      return run_showing(plan, stage, images, runtime, std::move(stop));
+    };
+    ASSIGN_OR_RETURN(StagesOutcome outcome, run_stages(plan, options_.parallel, run_one, stop_));
+    ending.failure = std::move(outcome.failure);
+    if (ending.failure) return ok();
+    for (std::optional<api::StageReport>& report : outcome.reports) {
+      if (!report) return Error{ErrorCode::kInternal, "a stage of the plan was never run"};
+      ending.reports.push_back(std::move(*report));
+    }
+    return ok();
+  }
+
+  Result<api::StageReport> run_showing(const api::Plan& plan, int stage, const ImagePool& images,
+                                       std::optional<LocalRuntime>& runtime, std::stop_token stop) {
+    std::vector<fs::path> layers;
+    if (const api::BaseImage* const root = api::root_image(plan, stage)) {
+      ASSIGN_OR_RETURN(layers, images.wait_for(static_cast<int>(root - plan.images.data()), stop));
+    }
+    progress_.show(StageStarted{stage});
+    const auto on_event = [&](const api::StageEvent& event) { progress_.show(StageProgress{stage, event}); };
+    const auto run = [&]() -> Result<api::StageReport> {
+      if (plan.stages[static_cast<std::size_t>(stage)].needs_container) {
+        return runtime->run(plan, stage, layers, on_event, stop);
+      }
+      builder::StageJob job;
+      job.volume = volume_;
+      job.stage = stage;
+      job.compression = options_.compression;
+      job.on_event = on_event;
+      return builder::compute_stage(plan, job, stop);
+    };
+    Result<api::StageReport> report = run();
+    using Outcome = StageEnded::Outcome;
+    const bool failed = !report.ok() || report->failure;
+    progress_.show(StageEnded{stage, stop.stop_requested() ? Outcome::kStopped
+                                     : failed              ? Outcome::kFailed
+                                                           : Outcome::kDone});
+    return report;
+  }
+
+  Status publish(const builder::OpenImage& open_image, registry::Client& client, Ending& ending) {
+    builder::PublishRequest request;
+    request.volume = volume_;
+    request.reports = ending.reports;
+    request.tags = options_.tags;
+    request.outputs = options_.outputs;
+    std::string name = "assemble the image";
+    if (!options_.outputs.empty()) name = "export the image";
+    const auto is_registry = [](const builder::Output& output) {
+      return output.kind == builder::Output::Kind::kRegistry;
+    };
+    if (std::ranges::any_of(options_.outputs, is_registry)) {
+      name = "push";
+      for (const oci::Reference& tag : options_.tags) name += " " + tag.familiar();
+    }
+    ASSIGN_OR_RETURN(ending.image, shown(progress_, name, [&] {
+                       return builder::publish(ending.prepared.plan, request, open_image, client, stop_);
+                     }));
+    return write_result_files(*ending.image);
+  }
+
+  Status write_result_files(const builder::Published& image) const {
+    if (!options_.iid_file.empty()) {
+      RETURN_IF_ERROR(write_file_atomically(options_.iid_file, image.manifest.config.digest.str()).in("--iidfile"));
+    }
+    if (!options_.metadata_file.empty()) {
+      RETURN_IF_ERROR(
+          write_file_atomically(options_.metadata_file, metadata_json(image, options_.tags)).in("--metadata-file"));
+    }
+    return ok();
+  }
+
+  const BuildOptions& options_;
+  const Environment& environment_;
+  Progress& progress_;
+  std::stop_token stop_;
+  const Status& may_mount_;
+  SystemProcessRunner processes_;
+  std::map<std::string, std::string> secrets_;
+  fs::path volume_;
+};
+
+// What people and programs read at the end, and the exit status.
+int conclude(const BuildOptions& options, ProgressMode mode, Progress& progress, const Status& status,
+             const Ending& ending) {
+  const bool as_text = mode != ProgressMode::kJson;
+  if (status.ok() && !ending.failure) {
+    std::vector<std::string> names;
+    for (const oci::Reference& tag : options.tags) names.push_back(tag.str());
+    std::uint64_t exported_bytes = 0;
+    for (const api::StageReport& report : ending.reports) exported_bytes += report.export_bytes;
+    progress.show(ImageBuilt{&*ending.image, std::move(names), exported_bytes});
+    if (options.outputs.empty()) {
+      progress.show(Warning{"the image was built but goes nowhere; name it with -t to push it, or say --output"});
+    }
+    progress.finish();
+    if (as_text) {
+      standard_error()(summary(ending.prepared.plan, ending.reports, *ending.image, options.tags, options.outputs));
+    }
+    return kExitOk;
+  }
+  const Error error = status.ok() ? failure_error(ending.prepared.plan, *ending.failure) : status.error();
+  progress.show(BuildFailed{error, ending.failure});
+  progress.finish();
+  if (!as_text) return error.exit_status();
+  if (ending.failure) {
+    standard_error()(failure_text(ending.prepared.plan, *ending.failure, ending.prepared.dockerfile_text));
+  }
+  standard_error()("imagebuild: error: " + error.message + "\n");
+  return error.exit_status();
+}
+
+}  // namespace
+
+int build_command(const BuildOptions& options, const Environment& environment) {
+  const Status may_mount = enter_own_mount_namespace();
+  const ProgressMode mode = progress_mode(options, environment);
+  block_stop_signals();
+  int received = 0;
+  int exit_status = kExitOk;
+  {
+    Progress progress(make_view(mode, environment), system_clock_now, mode == ProgressMode::kTty);
+    const SignalStop signals(
+        [&] { progress.show(Warning{"stopping; press Ctrl-C again to stop without cleaning up"}); });
+    Ending ending;
+    const Status status = Build(options, environment, progress, signals.token(), may_mount).run(ending);
+    received = signals.received();
+    exit_status = conclude(options, mode, progress, status, ending);
+  }
+  if (received != 0) end_by_signal(received);
+  return exit_status;
+}
+
+}  // namespace imagebuild::cli

@@ -1,0 +1,112 @@
+// Every text that --help prints. Good enough to need no manual.
+#pragma once
+
+namespace imagebuild::cli {
+
+inline constexpr const char* kMainHelp = R"(imagebuild turns a multi-stage Dockerfile into a minimal image.
+
+Usage: imagebuild COMMAND [OPTIONS]
+
+Commands:
+  build      Build an image and push it or write it to a folder or archive
+  plan       Show the solved stages of a Dockerfile without running anything
+  version    Print the version
+
+'imagebuild COMMAND --help' explains a command.
+
+Exit codes:
+  0  built
+  1  the build failed and the input has to change: a command, a Dockerfile, a name, a credential
+  2  the command line is wrong
+  3  the machine, the network or a registry failed; trying again may help
+)";
+
+inline constexpr const char* kVersionHelp = "Usage: imagebuild version\n\nPrints the version and the platform.\n";
+
+inline constexpr const char* kBuildDescription =
+    "Build an image from a Dockerfile. Stages run in containers of runc or crun, independent ones at the same time;\n"
+    "only the files that a later COPY --from names leave a stage.";
+inline constexpr const char* kPlanDescription =
+    "Show what 'imagebuild build' would do: the stages that are needed, what each takes from others and which of them\n"
+    "run in a container. Resolves base images, runs nothing.";
+
+inline constexpr const char* kBuildFooter = R"(
+Examples:
+  imagebuild build -t registry.corp/team/app:1.4 .
+  imagebuild build -f deploy/Dockerfile --target test .
+  imagebuild build -t app:dev --output type=oci-archive,dest=app.tar .
+  imagebuild build --build-arg VERSION=1.4 --secret id=npmrc,src=$HOME/.npmrc -t localhost:5000/app .
+  git archive HEAD | imagebuild build -t localhost:5000/app -
+
+Environment:
+  IMAGEBUILD_STORE       where unpacked base layers are kept (--store)
+  SOURCE_DATE_EPOCH      no time in the image is later; default: the commit time of the context, else 1970
+  DOCKER_CONFIG          folder of the config.json with registry credentials; default: ~/.docker
+  REGISTRY_AUTH_FILE     a credentials file to use instead
+  HTTP_PROXY HTTPS_PROXY NO_PROXY
+                         how registries are reached
+  NO_COLOR               no colours in the progress view
+
+Exit codes:
+  0  built
+  1  the build failed and the input has to change: a command, a Dockerfile, a name, a credential
+  2  the command line is wrong
+  3  the machine, the network or a registry failed; trying again may help
+  130, 143  stopped by Ctrl-C or SIGTERM; nothing is left behind)";
+
+inline constexpr const char* kPlanFooter = R"(
+Examples:
+  imagebuild plan .
+  imagebuild plan --format json . | jq '.stages[].name'
+  imagebuild plan --format dot . | dot -Tsvg > plan.svg
+
+Exit codes:
+  0  solved
+  1  the Dockerfile or a name in it is wrong
+  2  the command line is wrong
+  3  the machine, the network or a registry failed; trying again may help)";
+
+inline constexpr const char* kContextHelp =
+    "Where COPY takes files from: a folder, a tar file (also .tar.gz),\nor '-' for such a tar on standard input";
+inline constexpr const char* kFileHelp = "The Dockerfile; '-' reads standard input\n(default: 'Dockerfile' in CONTEXT)";
+inline constexpr const char* kTargetHelp = "Stop at this stage, named or by index (default: the last)";
+inline constexpr const char* kBuildArgHelp =
+    "Set a build argument (ARG); without '=V' it has the value of\nthe environment variable K. Repeatable";
+inline constexpr const char* kPlatformHelp =
+    "Build for this platform (default: the one of this machine).\nRUN needs the machine's own";
+inline constexpr const char* kSecretHelp =
+    "A secret for RUN --mount=type=secret: id=ID,src=FILE or\nid=ID,env=VARIABLE. It reaches no layer, log or report. "
+    "Repeatable";
+inline constexpr const char* kTagHelp =
+    "Name of the image, such as registry.corp/team/app:1.4; it is\npushed there unless --output says otherwise. "
+    "Repeatable";
+inline constexpr const char* kOutputHelp =
+    "Where the image goes. Repeatable; one of\n"
+    "  type=registry                    push to each -t\n"
+    "  type=oci,dest=FOLDER             an OCI layout; an image is added to an existing one\n"
+    "  type=oci-archive,dest=FILE       the same as a tar file\n"
+    "  type=docker-archive,dest=FILE    for 'docker load'\n"
+    "Without -t and --output the image is only built";
+inline constexpr const char* kCompressionHelp = "Of new layers: gzip (default; works everywhere) or zstd";
+inline constexpr const char* kIidFileHelp =
+    "Write the image ID there: the digest of the image's config,\nas 'docker build --iidfile' does";
+inline constexpr const char* kMetadataHelp =
+    "Write digests and names there as JSON, with BuildKit's keys:\ncontainerimage.digest, "
+    "containerimage.config.digest, "
+    "image.name";
+inline constexpr const char* kProgressHelp =
+    "How progress is shown on standard error: tty (a live view),\nplain (lines), json (one event a line) or auto "
+    "(default: tty on\na terminal, else plain)";
+inline constexpr const char* kNoCacheHelp =
+    "Run every step anew. (This version keeps only base images\nbetween builds, so every build does)";
+inline constexpr const char* kParallelHelp = "Run at most N stages at once (default: one per CPU)";
+inline constexpr const char* kStoreHelp =
+    "Folder where unpacked base layers are kept between builds\n(default: $IMAGEBUILD_STORE, else ~/.cache/imagebuild)";
+inline constexpr const char* kMirrorHelp =
+    "Pull the images of a registry through a mirror first, such as\ndocker.io=http://10.0.0.7:5000. Repeatable";
+inline constexpr const char* kInsecureHelp =
+    "Speak plain HTTP to this registry (loopback hosts need not be\nnamed). Repeatable";
+inline constexpr const char* kRegistriesHelp = "A YAML file with mirrors, insecure hosts and CAs of registries";
+inline constexpr const char* kFormatHelp = "text (default), json (the plan itself) or dot (for Graphviz)";
+
+}  // namespace imagebuild::cli

@@ -1,0 +1,82 @@
+// The command line, parsed: what each command is to do, checked as far as it can be without touching anything.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "archive/compress.h"
+#include "builder/prepare/registries.h"
+#include "builder/publish/publish.h"
+#include "cli/output_spec.h"
+#include "oci/platform.h"
+#include "oci/reference.h"
+
+namespace imagebuild::cli {
+
+// The caller's environment: the value of a variable, if it is set.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+Environment process_environment();
+
+// What both `build` and `plan` start from.
+struct SourceOptions {
+  std::string context;
+  std::string dockerfile;
+  std::string target;
+  std::vector<std::pair<std::string, std::string>> build_args;  // Names without a value are resolved or dropped.
+  oci::Platform platform = oci::Platform::host();
+  std::optional<std::int64_t> epoch_s;  // $SOURCE_DATE_EPOCH
+  builder::RegistryOptions registry;
+};
+
+enum class ProgressMode { kAuto, kTty, kPlain, kJson };
+
+struct BuildOptions {
+  SourceOptions source;
+  std::vector<oci::Reference> tags;
+  std::vector<builder::Output> outputs;  // With tags and no --output: the registry.
+  std::vector<SecretSource> secrets;
+  bool no_cache = false;
+  ProgressMode progress = ProgressMode::kAuto;
+  std::filesystem::path iid_file, metadata_file;  // Empty: not wanted.
+  std::filesystem::path store;                    // Never empty.
+  archive::Compression compression = archive::Compression::kGzip;
+  unsigned parallel = 0;  // How many stages run at once; 0: one per CPU.
+};
+
+enum class PlanFormat { kText, kJson, kDot };
+
+struct PlanOptions {
+  SourceOptions source;
+  PlanFormat format = PlanFormat::kText;
+};
+
+struct VersionOptions {};
+
+// --help: to be printed on standard output.
+struct HelpText {
+  std::string text;
+};
+
+// The command line is wrong.
+struct UsageError {
+  std::string message;  // One sentence, without a final full stop.
+  std::string command;  // Whose --help helps: "imagebuild build".
+};
+
+using Command = std::variant<BuildOptions, PlanOptions, VersionOptions, HelpText, UsageError>;
+
+// `arguments` without the program's name.
+Command parse_command(std::span<const std::string> arguments, const Environment& environment);
+
+// Where unpacked layers are kept when --store is not given: $IMAGEBUILD_STORE, else $XDG_CACHE_HOME/imagebuild, else
+// $HOME/.cache/imagebuild, else /var/cache/imagebuild.
+std::filesystem::path default_store(const Environment& environment);
+
+}  // namespace imagebuild::cli

@@ -1,0 +1,91 @@
+#include "cli/store.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <random>
+
+namespace imagebuild::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string random_name() {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::random_device device;
+  std::string name;
+  for (int i = 0; i < 12; ++i) name += kDigits[device() % kDigits.size()];
+  return name;
+}
+
+void remove_tree(const fs::path& path) {
+  std::error_code ignored;  // What cannot be removed now is tried again by the next build.
+  fs::remove_all(path, ignored);
+}
+
+}  // namespace
+
+std::vector<oci::Digest> chain_ids(const std::vector<oci::Digest>& diff_ids) {
+  std::vector<oci::Digest> chain;
+  for (const oci::Digest& diff_id : diff_ids) {
+    chain.push_back(chain.empty() ? diff_id : oci::Digest::of(chain.back().str() + " " + diff_id.str()));
+  }
+  return chain;
+}
+
+BuildFolder::~BuildFolder() {
+  if (!path_.empty()) remove_tree(path_);
+}
+
+Result<Store> Store::open(const fs::path& folder) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(folder, error);
+  if (error) return system_error(folder.string(), error.value());
+  const bool is_new = !fs::exists(absolute, error);
+  for (const char* kind : {"layers", "indexes", "tmp", "locks", "builds"}) {
+    fs::create_directories(absolute / kind, error);
+    if (error) {
+      return system_error("the store " + folder.string() + " cannot be used (choose another with --store)",
+                          error.value());
+    }
+  }
+  // Base layers hold other people's set-user-id programs and private files.
+  if (is_new && ::chmod(absolute.c_str(), 0700) != 0) return system_error("chmod " + absolute.string(), errno);
+  return Store(absolute);
+}
+
+void Store::collect_layers() const {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_ / "tmp", error)) {
+    const Result<std::optional<LockFile>> lock = LockFile::try_acquire(folder_ / "locks" / entry.path().filename());
+    if (lock.ok() && lock->has_value()) remove_tree(entry.path());
+  }
+}
+
+void Store::collect_leftovers(const std::function<void(const fs::path& build)>& before_removal) const {
+  collect_layers();
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_ / "builds", error)) {
+    if (entry.path().extension() != ".lock") continue;
+    const Result<std::optional<LockFile>> lock = LockFile::try_acquire(entry.path());
+    if (!lock.ok() || !lock->has_value()) continue;
+    fs::path build = entry.path();
+    build.replace_extension();
+    if (fs::exists(build, error)) {
+      before_removal(build);
+      remove_tree(build);
+    }
+  }
+}
+
+Result<BuildFolder> Store::new_build() const {
+  const fs::path path = folder_ / "builds" / random_name();
+  ASSIGN_OR_RETURN(LockFile lock, LockFile::acquire(path.string() + ".lock", {}));
+  if (::mkdir(path.c_str(), 0700) != 0) return system_error(path.string(), errno);
+  return BuildFolder(path, std::move(lock));
+}
+
+}  // namespace imagebuild::cli
