@@ -49,6 +49,7 @@ Status run_prepare(Options& options, registry::Client& client, ProcessRunner& pr
     ASSIGN_OR_RETURN(options.prepare.platform, oci::Platform::parse(options.platform));
   }
   options.prepare.volume = options.volume;
+  options.prepare.copy_context = true;
   const OpenImage open = [&](const std::string& name) { return open_image(client, name); };
   ASSIGN_OR_RETURN(const Prepared prepared, prepare(options.prepare, open, processes));
   for (std::size_t i = 0; i < prepared.plan.images.size(); ++i) {

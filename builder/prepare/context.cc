@@ -224,4 +224,24 @@ Result<TreeIndex> Context::index(const dockerfile::IgnoreRules& rules) const {
   return index;
 }
 
+Result<TreeIndex> Context::pack(const TreeIndex& index, const fs::path& tar_file) const {
+  ASSIGN_OR_RETURN(const archive::Tree tree, archive::Tree::open_directory(folder_, index));
+  ASSIGN_OR_RETURN(UniqueFd file, open_file(tar_file, O_WRONLY | O_CREAT | O_TRUNC));
+  FileSink sink(std::move(file));
+  archive::TarWriter writer(sink);
+  TreeIndex packed;
+  for (const auto& [path, node] : index.nodes()) {
+    std::unique_ptr<ByteSource> content;
+    if (node.type == NodeType::kFile) {
+      ASSIGN_OR_RETURN(content, tree.open(node));
+    }
+    RETURN_IF_ERROR(writer.add(node, content.get()).in(path));
+    Node placed = node;
+    if (node.type == NodeType::kFile) placed.data_offset = writer.last_content_offset();
+    packed.put(std::move(placed));
+  }
+  RETURN_IF_ERROR(writer.finish());
+  return packed;
+}
+
 }  // namespace imagebuild::builder

@@ -168,6 +168,9 @@ Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_im
     ASSIGN_OR_RETURN(const dockerfile::IgnoreFile ignore,
                      dockerfile::read_ignore_file(context.folder(), source.path, read));
     ASSIGN_OR_RETURN(index, context.index(ignore.rules));
+    if (request.copy_context && !context.folder().empty()) {
+      ASSIGN_OR_RETURN(index, context.pack(index, request.volume / volume::kContextTar));
+    }
   }
   RETURN_IF_ERROR(index.save(request.volume / volume::kContextIndex));
   RETURN_IF_ERROR(write_file_atomically(request.volume / volume::kPlan, prepared.plan.json()));

@@ -122,6 +122,21 @@ TEST_F(ContextTest, ReadsATarTheSameWay) {
   EXPECT_EQ(*context->read("nothing", 100), std::nullopt);
 }
 
+TEST_F(ContextTest, PacksAFolderIntoATar) {
+  write("src/a.c", "AAA");
+  write("empty", "");
+  fs::create_symlink("src", folder() / "link");
+  const auto context = Context::open(folder(), tar());
+  fs::create_directories(tar().parent_path());
+  const auto packed = context->pack(*context->index({}), tar());
+  ASSERT_TRUE(packed.ok()) << packed.error().message;
+  const auto tree = archive::Tree::open_tar(tar(), *packed);
+  ASSERT_TRUE(tree.ok());
+  EXPECT_EQ(*read_all(**tree->open(*packed->find("src/a.c")), 100), "AAA");
+  EXPECT_EQ(*read_all(**tree->open(*packed->find("empty")), 100), "");
+  EXPECT_EQ(packed->find("link")->link, "src");
+}
+
 TEST_F(ContextTest, ReadsSmallFilesOfAFolder) {
   write("Dockerfile", "FROM scratch\n");
   const auto context = Context::open(folder(), tar());
