@@ -23,7 +23,7 @@ class Digest {
 
   const std::string& str() const { return text_; }                            // "sha256:9f86…"
   std::string_view hex() const { return std::string_view(text_).substr(7); }  // The 64 digits.
-  auto operator<=>(const Digest&) const = default;
+  auto operator<=>(const Digest&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 errs here.
 
  private:
   friend class Hasher;

@@ -130,7 +130,7 @@ Result<std::unique_ptr<ImageSource>> open_saved_image(std::unique_ptr<MemberFile
   if (!listing.ok() && listing.error().code == ErrorCode::kNotFound) {
     return Error{ErrorCode::kInvalidInput, "it is not a docker-archive: it has no manifest.json"};
   }
-  RETURN_IF_ERROR(listing);
+  if (!listing.ok()) return listing.error();
   ASSIGN_OR_RETURN(const std::vector<SavedImage> images, parse_saved_images(*listing));
   ASSIGN_OR_RETURN(const SavedImage saved, choose(images, name));
   ASSIGN_OR_RETURN(std::string config_json, files->read(saved.config, kMaxManifestBytes));
@@ -156,7 +156,7 @@ Result<std::unique_ptr<ImageSource>> open_saved_image(std::unique_ptr<MemberFile
 
 }  // namespace
 
-Result<std::unique_ptr<ImageSource>> open_docker_archive(const std::filesystem::path& file, std::string name) {
+Result<std::unique_ptr<ImageSource>> open_docker_archive(const std::filesystem::path& file, const std::string& name) {
   ASSIGN_OR_RETURN(std::unique_ptr<MemberFiles> files, open_tar_members(file));
   return open_saved_image(std::move(files), file.string(), name).in(file.string());
 }

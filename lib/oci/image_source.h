@@ -41,7 +41,7 @@ Result<std::unique_ptr<ImageSource>> open_oci_layout(const std::filesystem::path
 Result<std::unique_ptr<ImageSource>> open_oci_archive(const std::filesystem::path& file, std::string name);
 // An image of a tar that "docker save" or one of its relatives wrote. `name` is one of its tags; empty: the only image.
 // Its manifest is made up here: layers as they lie in the tar, uncompressed unless the writer compressed them.
-Result<std::unique_ptr<ImageSource>> open_docker_archive(const std::filesystem::path& file, std::string name);
+Result<std::unique_ptr<ImageSource>> open_docker_archive(const std::filesystem::path& file, const std::string& name);
 
 // The content of a small blob (a manifest, index or config), already verified.
 using ReadBlob = std::function<Result<std::string>(const Descriptor&)>;

@@ -20,7 +20,7 @@ class LayoutSource final : public ImageSource {
     if (!marker.ok() && marker.error().code == ErrorCode::kNotFound) {
       return Error{ErrorCode::kInvalidInput, where_ + " is not an OCI layout: it has no file oci-layout"};
     }
-    RETURN_IF_ERROR(marker);
+    if (!marker.ok()) return marker.error();
     return check_layout_marker(*marker).in(where_);
   }
 
