@@ -28,8 +28,11 @@ class TarReader {
   ~TarReader();
 
   // The next entry, or nothing at the end. Its path is cleaned ("./a//b/" → "a/b"); a path or hard-link target with a
-  // ".." part, an absolute hard-link target with one, a negative size, an unknown type or a broken header is kCorrupt.
-  // Leading slashes are dropped. Whiteout names are not interpreted here.
+  // ".." part, an absolute hard-link target with one, a negative size, an unknown type or a broken header is kCorrupt
+  // (an unknown type letter is a file, as POSIX says). A name of more than 255 bytes is kLimit. Leading slashes are
+  // dropped. Names are bytes, whatever the locale and the pax header's character set. Whiteout names are not
+  // interpreted here. star's and GNU tar's own records of ACLs and file flags are not read; the extended attributes
+  // are.
   Result<std::optional<Node>> next();
   // The content of the entry that next() returned last; valid until the next call of next().
   ByteSource& content();

@@ -28,7 +28,7 @@ class TreeIndex {
   // The node at exactly this path; symlinks are not followed. nullptr if there is none. "" is the root, which need not
   // have a node (then it is a folder 0755 of root).
   const Node* find(std::string_view path) const;
-  // The names directly below a folder, sorted.
+  // The names directly below a folder, sorted; also of a folder without a node that only has something below it.
   std::vector<std::string> children(std::string_view folder) const;
   // Adds or replaces. Replacing a folder by something else removes everything below it; missing parents are not made.
   void put(Node node);
@@ -48,8 +48,11 @@ class TreeIndex {
 };
 
 // Reads one layer (an uncompressed tar) and brings `index` from the state below it to the state with it: entries are
-// put, whiteouts and opaque folders remove (OCI image-spec, layer.md), symlinked parents are followed inside the tree.
-// The content of regular files whose path is in `keep_content` and that have at most 1 MiB is kept in Node::content.
+// put, whiteouts and opaque folders remove what was there before (OCI image-spec, layer.md), symlinked parents are
+// followed inside the tree, missing ones made (0755 of root, time 0). A hard link always names a file's own node, never
+// another link; when that node goes, a link inherits it. What a layer breaks the rules with is kCorrupt, as in
+// extract(). The content of regular files whose path is in `keep_content` and that have at most 1 MiB is kept in
+// Node::content.
 Status apply_layer_to_index(ByteSource& layer_tar, const std::vector<std::string>& keep_content, TreeIndex& index);
 
 // The path that `path` (absolute or relative to the root, may have "." and "..") leads to inside the tree when symlinks

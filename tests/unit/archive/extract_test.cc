@@ -6,6 +6,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <thread>
+
 #include "unit/archive/fixtures.h"
 
 namespace imagebuild::archive {
@@ -378,6 +381,26 @@ TEST_F(Extract, FolderTimesSurviveAReplacedLinkOnTheWay) {
   ASSERT_OK(unpack({folder("real/in", 0711), symlink("way", "elsewhere"), folder("elsewhere/in", 0700)}));
   EXPECT_EQ(look("elsewhere/in").st_mode & 07777U, 0700U);
   EXPECT_EQ(look("real/in").st_mode & 07777U, 0711U);
+}
+
+// Another process swaps a folder and a link to the outside all the time.
+TEST_F(Extract, NoSwappedLinkLeadsOut) {
+  fs::create_directory(root_ / "way");
+  fs::create_symlink(outside_, root_ / "other");
+  std::vector<Entry> entries;
+  for (int i = 0; i < 2000; ++i) {
+    const std::string number = std::to_string(i);
+    entries.push_back(file("way/f" + number, number));
+    entries.push_back(folder("elsewhere" + number));  // Makes the next one look for "way" anew.
+    if (i % 2 == 0) entries.push_back(hardlink("h" + number, "way/f" + number));
+  }
+  const std::string tar = tar_of(entries);
+  std::jthread swapper([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      ::renameat2(fd_.get(), "way", fd_.get(), "other", RENAME_EXCHANGE);
+    }
+  });
+  (void)unpack_bytes(tar);  // It may fail; TearDown() looks at the outside.
 }
 
 TEST_F(Extract, GnuTarsOwnArchiveComesOutTheSame) {
