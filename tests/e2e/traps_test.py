@@ -3,7 +3,10 @@
 import io
 import tarfile
 import unittest
+import uuid
 
+from harness import processes
+from harness.builder import BUILDER
 from harness.case import EndToEndTest, only_imagebuild
 
 
@@ -48,8 +51,12 @@ class TrapsTest(EndToEndTest):
                                 "COPY --chown=app:crew x /x\nCOPY --chown=app x /y\nUSER app\nRUN id -u > /tmp/id\n", {"x": "x\n"})
         self.assert_prints(image, "4321:1234\n4321:1234\n4321\n4321\n", "sh", "-c", "stat -c %u:%g /x /y; cat /tmp/id; id -u")
 
-    def test_a_background_child_does_not_hold_up_its_run(self):
-        image = self.build_file("FROM busybox:1.35\nRUN sleep 3600 > /dev/null 2>&1 & echo fine > /state\n")
+    def test_a_background_child_neither_holds_up_its_run_nor_outlives_it(self):
+        mark = f"imagebuild-e2e-{uuid.uuid4().hex}"
+        self.addCleanup(processes.end_with_mark, mark)
+        image = self.build_file(f"FROM busybox:1.35\nRUN env MARK={mark} sleep 3600 > /dev/null 2>&1 & echo fine > /state\n")
+        if BUILDER != "buildah":  # leaves it running
+            self.assertEqual(processes.with_mark(mark), {})
         self.assert_prints(image, "fine\n", "cat", "/state")
 
     def test_an_empty_image_can_run_its_own_program(self):
