@@ -29,6 +29,8 @@ struct PrepareRequest {
   oci::Platform platform = oci::Platform::host();
   std::optional<std::int64_t>
       epoch_s;  // SOURCE_DATE_EPOCH; absent: the context's commit time if it is a Git work tree, else 0.
+  // Copy a folder's content to context/context.tar, for stages that cannot see the folder itself.
+  bool copy_context = false;
   std::filesystem::path volume;  // Where the context's index (and tar, for a tar context) and plan.json go.
 };
 
