@@ -184,7 +184,7 @@ class Extractor {
       return Error{ErrorCode::kUnsupported,
                    "a device node can only be made by root (with CAP_MKNOD, in no user namespace)"};
     }
-    RETURN_IF_ERROR(made);
+    if (!made.ok()) return made.error();
     return set_special_attributes(parent_.fd.get(), name, node, options_.keep_owners);
   }
 

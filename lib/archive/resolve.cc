@@ -44,7 +44,7 @@ Result<std::string> resolve_in(const TreeIndex& index, std::string_view path, bo
       return Error{ErrorCode::kInvalidInput, "'" + std::string(path) + "' leads through too many symlinks"};
     }
     if (link->link.starts_with('/')) resolved.clear();
-    pending = link->link + '/' + pending;
+    pending.insert(0, "/").insert(0, link->link);
   }
 }
 
