@@ -21,6 +21,7 @@ class Image:
 
     def __init__(self, source: str, folder: pathlib.Path):
         self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         processes.run("skopeo", "copy", "--quiet", "--src-tls-verify=false", source, f"oci:{folder}/layout:image")
         index = json.loads((folder / "layout/index.json").read_text())
         self.digest = index["manifests"][0]["digest"]
