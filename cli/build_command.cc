@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 
 #include "api/volume.h"
@@ -109,7 +110,7 @@ class Build {
     ASSIGN_OR_RETURN(const std::unique_ptr<builder::RegistryAccess> registries,
                      builder::RegistryAccess::open(options_.source.registry, processes_));
     const builder::OpenImage open_image = [&](const std::string& name) {
-      return builder::open_image(registries->client(), name);
+      return builder::open_image(registries->client(), name, transfers_.get_token());
     };
     ASSIGN_OR_RETURN(const Store store, Store::open(options_.store));
     store.collect_leftovers([&](const fs::path& build) { remove_leftover_containers(build, processes_); });
@@ -179,10 +180,12 @@ class Build {
     const RunStage run_one = [&](int stage, std::stop_token stop) -> Result<api::StageReport> {
       return run_showing(plan, stage, images, runtime, std::move(stop));
     };
-    ASSIGN_OR_RETURN(StagesOutcome outcome, run_stages(plan, options_.parallel, run_one, stop_));
-    ending.failure = std::move(outcome.failure);
+    Result<StagesOutcome> outcome = run_stages(plan, options_.parallel, run_one, stop_);
+    if (!outcome.ok() || outcome->failure) transfers_.request_stop();  // No base image is waited for any more.
+    if (!outcome.ok()) return outcome.error();
+    ending.failure = std::move(outcome->failure);
     if (ending.failure) return ok();
-    for (std::optional<api::StageReport>& report : outcome.reports) {
+    for (std::optional<api::StageReport>& report : outcome->reports) {
       if (!report) return Error{ErrorCode::kInternal, "a stage of the plan was never run"};
       ending.reports.push_back(std::move(*report));
     }
@@ -253,6 +256,8 @@ class Build {
   const Environment& environment_;
   Progress& progress_;
   std::stop_token stop_;
+  std::stop_source transfers_;  // For what is read from registries: ends with `stop_`, or when the build has failed.
+  std::stop_callback<std::function<void()>> end_transfers_{stop_, [this] { transfers_.request_stop(); }};
   const Status& may_mount_;
   SystemProcessRunner processes_;
   std::map<std::string, std::string> secrets_;

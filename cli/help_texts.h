@@ -83,7 +83,7 @@ inline constexpr const char* kTagHelp =
 inline constexpr const char* kOutputHelp =
     "Where the image goes. Repeatable; one of\n"
     "  type=registry                    push to each -t\n"
-    "  type=oci,dest=FOLDER             an OCI layout; an image is added to an existing one\n"
+    "  type=oci,dest=FOLDER             an OCI layout; one that exists keeps its images\n"
     "  type=oci-archive,dest=FILE       the same as a tar file\n"
     "  type=docker-archive,dest=FILE    for 'docker load'\n"
     "Without -t and --output the image is only built";

@@ -14,7 +14,7 @@ namespace {
 
 // What CLI11 fills, before anything is checked.
 struct RawSource {
-  std::vector<std::string> context;
+  std::string context;
   std::string dockerfile, target, platform;
   std::vector<std::string> build_args, build_contexts;
   builder::RegistryOptions registry;
@@ -75,6 +75,14 @@ std::string in_quotes(const std::string& text) {
   return "'" + text + "'";
 }
 
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(32); }
+  std::string make_usage(const CLI::App*, std::string name) const override {
+    return "\nUsage: " + name + " [OPTIONS] CONTEXT\n";
+  }
+};
+
 template <class T>
 Result<T> choose(const std::string& option, const std::string& value,
                  const std::vector<std::pair<std::string, T>>& choices) {
@@ -109,18 +117,13 @@ Result<SourceOptions> check_source(const RawSource& raw, const Environment& envi
   if (raw.context.empty()) {
     return invalid("no build context is given; name a folder, a tar file or '-' (for this folder: '.')");
   }
-  if (raw.context.size() > 1) {
-    return invalid("one build context is expected, but there are " + std::to_string(raw.context.size()) + ": " +
-                   in_quotes(raw.context[0]) + " and " + in_quotes(raw.context[1]));
-  }
   if (!raw.build_contexts.empty()) {
     return Error{ErrorCode::kUnsupported,
                  "--build-context is not supported yet; name an image with FROM or COPY --from instead, also as "
                  "oci-layout://FOLDER"};
   }
   SourceOptions source;
-  source.context = raw.context.front();
-  if (source.context.empty()) return invalid("the build context is empty; for this folder say '.'");
+  source.context = raw.context;
   source.dockerfile = raw.dockerfile;
   source.target = raw.target;
   source.registry = raw.registry;
@@ -229,9 +232,12 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-// The first argument that is no option of the app, if there is one.
-std::optional<std::string> unknown_option(const CLI::App& app) {
+// What is wrong with the first argument that the app has no place for, if there is one.
+std::optional<std::string> excess_argument(const CLI::App& app, const std::string& context) {
   for (const std::string& extra : app.remaining()) {
+    if (!extra.starts_with('-')) {
+      return "one build context is expected, but there are two: " + in_quotes(context) + " and " + in_quotes(extra);
+    }
     const std::string name = extra.substr(0, extra.find('='));
     const auto near = nearest(name, option_names(app));
     return "unknown option " + in_quotes(name) + (near ? "; did you mean " + in_quotes(*near) + "?" : "");
@@ -294,8 +300,7 @@ Command parse_command(std::span<const std::string> arguments, const Environment&
   const bool is_build = first == "build";
   const std::string name = "imagebuild " + first;
   CLI::App app(is_build ? kBuildDescription : kPlanDescription, name);
-  app.set_help_flag("-h,--help", "Print this text")->group("How it runs");
-  app.get_formatter()->column_width(32);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.footer(is_build ? kBuildFooter : kPlanFooter);
   app.allow_extras();
   RawBuild build;
@@ -306,6 +311,7 @@ Command parse_command(std::span<const std::string> arguments, const Environment&
     add_source_options(app, plan.source);
     add_text(app, "--format", plan.format, "FORMAT", kFormatHelp)->group("How it is shown");
   }
+  app.set_help_flag("-h,--help", "Print this text")->group(is_build ? "How it runs" : "How it is shown");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend() - 1);
   try {
     app.parse(reversed);
@@ -314,7 +320,8 @@ Command parse_command(std::span<const std::string> arguments, const Environment&
   } catch (const CLI::ParseError& error) {
     return UsageError{first_line(error.what()), name};
   }
-  if (const auto unknown = unknown_option(app)) return UsageError{*unknown, name};
+  const std::string& context = is_build ? build.source.context : plan.source.context;
+  if (const auto excess = excess_argument(app, context)) return UsageError{*excess, name};
   if (is_build) return to_command(check_build(build, environment), name);
   return to_command(check_plan(plan, environment), name);
 }

@@ -144,10 +144,19 @@ std::string TtyView::line(const std::string& label, const std::string& time, std
   return left + std::string(usable > used ? usable - used : 1, ' ') + time;
 }
 
+// The last lines of output, and what stands after them: a progress bar's state, a question.
+std::vector<std::string> TtyView::shown_tail(const Work& work) {
+  std::vector<std::string> tail(work.tail.begin(), work.tail.end());
+  for (const LineAssembler& lines : work.lines) {
+    if (!lines.partial().empty()) tail.push_back(printable(lines.partial()));
+  }
+  return tail;
+}
+
 // How many rows of output each running step may show.
 std::size_t TtyView::tail_rows(std::size_t free_rows) const {
-  const auto talking =
-      static_cast<std::size_t>(std::ranges::count_if(running_, [](const Work& work) { return !work.tail.empty(); }));
+  const auto talking = static_cast<std::size_t>(
+      std::ranges::count_if(running_, [](const Work& work) { return !shown_tail(work).empty(); }));
   return talking == 0 ? 0 : std::min(kMostTailLines, free_rows / talking);
 }
 
@@ -166,9 +175,9 @@ std::vector<std::string> TtyView::live_lines(Elapsed now, const TerminalSize& si
     std::string label = " => " + work.label;
     if (work.total_bytes > 0) label += " " + bytes_text(work.done_bytes) + " / " + bytes_text(work.total_bytes);
     lines.push_back(line(label, seconds_text(now - work.started), size.width));
-    const std::size_t first = work.tail.size() - std::min(tails, work.tail.size());
-    for (std::size_t j = first; j < work.tail.size(); ++j) {
-      lines.push_back(paint(kDim, fitted(" => => " + work.tail[j], std::max(size.width, kNarrowest) - 1)));
+    const std::vector<std::string> tail = shown_tail(work);
+    for (std::size_t j = tail.size() - std::min(tails, tail.size()); j < tail.size(); ++j) {
+      lines.push_back(paint(kDim, fitted(" => => " + tail[j], std::max(size.width, kNarrowest) - 1)));
     }
   }
   if (!all_fit) lines.push_back(" => … and " + std::to_string(running_.size() - shown) + " more at work");

@@ -54,6 +54,7 @@ class TtyView final : public View {
   std::string line(const std::string& label, const std::string& time, std::size_t width) const;
   std::string paint(const char* code, const std::string& text) const;
   std::vector<std::string> live_lines(Elapsed now, const TerminalSize& size) const;
+  static std::vector<std::string> shown_tail(const Work& work);
   std::size_t tail_rows(std::size_t free_rows) const;
   void draw(const std::vector<std::string>& live, const TerminalSize& size);
 

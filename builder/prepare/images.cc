@@ -19,22 +19,23 @@ constexpr std::string_view kDockerArchive = "docker-archive://";
 
 class RegistryImage final : public oci::ImageSource {
  public:
-  RegistryImage(registry::Client& client, oci::Reference reference)
-      : client_(client), reference_(std::move(reference)) {}
+  RegistryImage(registry::Client& client, oci::Reference reference, std::stop_token stop)
+      : client_(client), reference_(std::move(reference)), stop_(std::move(stop)) {}
 
   Result<oci::ResolvedImage> resolve(const oci::Platform& wanted) override {
-    ASSIGN_OR_RETURN(registry::PulledImage pulled, registry::pull_image(client_, reference_, wanted));
+    ASSIGN_OR_RETURN(registry::PulledImage pulled, registry::pull_image(client_, reference_, wanted, stop_));
     return oci::ResolvedImage{std::move(pulled.descriptor), std::move(pulled.manifest),
                               std::move(pulled.manifest_bytes), std::move(pulled.config),
                               std::move(pulled.config_bytes)};
   }
   Result<std::unique_ptr<ByteSource>> open_blob(const oci::Descriptor& blob) override {
-    return client_.blob(reference_, blob);
+    return client_.blob(reference_, blob, stop_);
   }
 
  private:
   registry::Client& client_;
   oci::Reference reference_;
+  std::stop_token stop_;
 };
 
 // "FOLDER[:NAME|@DIGEST]", cut after the last slash so that a colon in a folder's name does no harm.
@@ -63,11 +64,13 @@ std::optional<std::string_view> after(std::string_view text, std::string_view sc
 
 }  // namespace
 
-std::unique_ptr<oci::ImageSource> registry_image(registry::Client& client, oci::Reference reference) {
-  return std::make_unique<RegistryImage>(client, std::move(reference));
+std::unique_ptr<oci::ImageSource> registry_image(registry::Client& client, oci::Reference reference,
+                                                 std::stop_token stop) {
+  return std::make_unique<RegistryImage>(client, std::move(reference), std::move(stop));
 }
 
-Result<std::unique_ptr<oci::ImageSource>> open_image(registry::Client& client, const std::string& name) {
+Result<std::unique_ptr<oci::ImageSource>> open_image(registry::Client& client, const std::string& name,
+                                                     std::stop_token stop) {
   if (const auto rest = after(name, kOciLayout)) {
     const LocalName local = split_local(*rest);
     return oci::open_oci_layout(local.path, local.name);
@@ -81,7 +84,7 @@ Result<std::unique_ptr<oci::ImageSource>> open_image(registry::Client& client, c
     return oci::open_docker_archive(local.path, local.name);
   }
   ASSIGN_OR_RETURN(oci::Reference reference, oci::Reference::parse(after(name, kDockerImage).value_or(name)));
-  return registry_image(client, std::move(reference));
+  return registry_image(client, std::move(reference), std::move(stop));
 }
 
 Result<std::string> pin(const std::string& name, const oci::Digest& digest) {

@@ -158,6 +158,7 @@ TEST(TtyViewTest, RedrawsWhatRunsBelowWhatIsDone) {
  => [build 3/3] RUN make                               0.6s
  => => gcc -o app
  => => warning: bad
+ => => linking
 )");
   EXPECT_FALSE(terminal.screen.cursor_is_visible());
   for (const TimedEvent& it : events) {
