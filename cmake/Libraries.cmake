@@ -11,3 +11,5 @@ find_package(CLI11 REQUIRED)
 # libarchive.a wants libacl, liblzma and libbz2, which its package config does not say.
 set(ARCHIVE_LIBRARIES archive acl z zstd deflate lzma bz2)
 set(CRYPTO_LIBRARIES crypto)
+# One item, so that its order stays: only programs that use the cpprestsdk transport then need its shared objects.
+set(CPPREST_LIBRARIES -Wl,--push-state,--as-needed,-lcpprest,-lboost_system,-lssl,-lcrypto,--pop-state)
