@@ -174,8 +174,13 @@ Result<LayerEntries> plan_copy(const api::CopyStep& step, const CopyPlaces& plac
   return Copy(step, places, owner).run();
 }
 
-Result<LayerEntries> plan_folder(const std::string& path, const TreeView& root, std::int64_t epoch_s) {
-  CopyTarget target(root, Owner{}, epoch_s);
+Result<LayerEntries> plan_folder(const std::string& path, const std::string& owner, const TreeView& root,
+                                 std::int64_t epoch_s) {
+  Owner resolved;
+  if (!owner.empty()) {
+    ASSIGN_OR_RETURN(resolved, resolve_owner(root, owner).in("USER"));
+  }
+  CopyTarget target(root, resolved, epoch_s);
   ASSIGN_OR_RETURN(const std::string real, target.resolve(path, true));
   RETURN_IF_ERROR(target.make_folders(real));
   return std::move(target.entries());

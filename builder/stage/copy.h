@@ -23,7 +23,9 @@ struct CopyPlaces {
 // (no such file, a file where a folder must be …) is an error of his: kNotFound or kInvalidInput.
 Result<LayerEntries> plan_copy(const api::CopyStep& step, const CopyPlaces& places);
 
-// WORKDIR and the working folder of a RUN: the folders that are missing.
-Result<LayerEntries> plan_folder(const std::string& path, const TreeView& root, std::int64_t epoch_s);
+// WORKDIR and the working folder of a RUN: the folders that are missing. They belong to `owner`, in the form that USER
+// and --chown have; empty: root.
+Result<LayerEntries> plan_folder(const std::string& path, const std::string& owner, const TreeView& root,
+                                 std::int64_t epoch_s);
 
 }  // namespace imagebuild::builder

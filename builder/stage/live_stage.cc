@@ -36,7 +36,7 @@ Status LiveStage::put(const LayerEntries& entries, std::stop_token stop) {
 }
 
 Status LiveStage::make_working_dir(const std::string& path, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const LayerEntries folders, plan_folder(path, root_, settings_.epoch_s));
+  ASSIGN_OR_RETURN(const LayerEntries folders, plan_folder(path, "", root_, settings_.epoch_s));
   if (folders.empty()) return imagebuild::ok();
   for (const auto& [folder, entry] : folders) root_.made(folder);
   return apply_entries(folders, root_.fd(), stop);

@@ -104,7 +104,7 @@ class StageWork {
                           [&](const api::CopyStep& copy) { return carry_out_copy(copy, root); },
                           [&](const api::WorkdirStep& workdir) -> Result<std::uint64_t> {
                             ASSIGN_OR_RETURN(LayerEntries entries,
-                                             plan_folder(workdir.path, root.view(), plan_.epoch_s));
+                                             plan_folder(workdir.path, workdir.owner, root.view(), plan_.epoch_s));
                             return put(std::move(entries), root);
                           },
                           [&](const api::MetadataStep&) -> Result<std::uint64_t> { return std::uint64_t{0}; },
