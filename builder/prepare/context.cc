@@ -126,10 +126,10 @@ class PipeSource final : public ByteSource {
 };
 
 // Rewrites a tar from outside through our own reader and writer, so that every later reader meets only clean nodes.
-Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const std::string& name, const fs::path& tar_file) {
+Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::path& tar_file) {
   ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> tar, archive::open_if_archive(std::move(content)));
   if (tar == nullptr) {
-    return Error{ErrorCode::kInvalidInput, "the context " + name + " is neither a folder nor a tar archive"};
+    return Error{ErrorCode::kInvalidInput, "neither a folder nor a tar archive"};
   }
   ASSIGN_OR_RETURN(archive::TarReader reader, archive::TarReader::open(*tar));
   ASSIGN_OR_RETURN(UniqueFd file, open_file(tar_file, O_WRONLY | O_CREAT | O_TRUNC));
@@ -146,8 +146,7 @@ Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const std::st
       // In a context names do not share files: each becomes a file of its own, with the one content.
       const Node* target = index.find(node->link);
       if (target == nullptr || target->type != NodeType::kFile) {
-        return Error{ErrorCode::kCorrupt,
-                     "the context " + name + " has a hard link '" + node->path + "' to nothing before it"};
+        return Error{ErrorCode::kCorrupt, "the hard link '" + node->path + "' leads to nothing before it"};
       }
       Node copy = *target;
       copy.path = node->path;
@@ -195,7 +194,14 @@ Result<Context> Context::open(const std::string& given, const fs::path& tar_file
 
   fs::create_directories(tar_file.parent_path(), error);
   const std::string name = given == "-" ? "on stdin" : "'" + given + "'";
-  ASSIGN_OR_RETURN(context.tar_index_, rewrite_tar(std::make_unique<PipeSource>(std::move(input)), name, tar_file));
+  Result<TreeIndex> index = rewrite_tar(std::make_unique<PipeSource>(std::move(input)), tar_file);
+  if (!index.ok()) {
+    // A broken tar is for the user to mend, whoever broke it.
+    const bool broken = index.error().code == ErrorCode::kCorrupt;
+    const Error located = index.error().in("the context " + name);
+    return broken ? Error{ErrorCode::kInvalidInput, located.message} : located;
+  }
+  context.tar_index_ = std::move(*index);
   context.tar_file_ = tar_file;
   return context;
 }

@@ -68,8 +68,8 @@ struct Client::State {
   }
   Result<ManifestContent> manifest_from(const Target& target, const oci::Reference& reference,
                                         const std::stop_token& stop);
-  Result<ManifestContent> manifest_once(const Target& target, const oci::Reference& reference,
-                                        const std::stop_token& stop);
+  static Result<ManifestContent> read_manifest(const Target& target, const oci::Reference& reference,
+                                               http::Response& response);
   Result<std::optional<oci::Descriptor>> head_manifest(const Target& target, const oci::Reference& reference,
                                                        const std::stop_token& stop);
   Result<bool> has_blob(const Target& target, const oci::Digest& digest, const std::stop_token& stop);
@@ -112,20 +112,22 @@ Result<ManifestContent> Client::manifest(const oci::Reference& reference, std::s
 
 Result<ManifestContent> Client::State::manifest_from(const Target& target, const oci::Reference& reference,
                                                      const std::stop_token& stop) {
+  // Sending has its own tries; these are for answers that break off.
   http::Retrier retrier = wire.retrier(target, stop);
   while (true) {
-    auto content = manifest_once(target, reference, stop);
+    ASSIGN_OR_RETURN(const http::Request request, manifest_request(target, reference, "GET"));
+    ASSIGN_OR_RETURN(http::Response response,
+                     wire.send_retrying(target, request, {pull_scope(target.repository)}, stop));
+    if (response.status != 200) return refusal(authorizer, target, pulling(target, reference), response);
+    auto content = read_manifest(target, reference, response);
     if (content.ok()) return content;
     if (stop.stop_requested()) return cancelled();
     if (!retrier.again(content.error())) return content;
   }
 }
 
-Result<ManifestContent> Client::State::manifest_once(const Target& target, const oci::Reference& reference,
-                                                     const std::stop_token& stop) {
-  ASSIGN_OR_RETURN(const http::Request request, manifest_request(target, reference, "GET"));
-  ASSIGN_OR_RETURN(http::Response response, wire.send_retrying(target, request, {pull_scope(target.repository)}, stop));
-  if (response.status != 200) return refusal(authorizer, target, pulling(target, reference), response);
+Result<ManifestContent> Client::State::read_manifest(const Target& target, const oci::Reference& reference,
+                                                     http::Response& response) {
   const std::string which = "the manifest of '" + reference.familiar() + "' from registry " + target.endpoint.name;
   auto bytes = read_all(*response.body, oci::kMaxManifestBytes);
   if (!bytes.ok()) return bytes.error().in(which);

@@ -47,8 +47,8 @@ class FailuresTest(EndToEndTest):
         self.assert_fails(self.builder.build(context), USERS_FAULT, "missing.txt", "Dockerfile:2")
 
     def test_a_missing_base_is_named(self):
-        context = self.context({"Dockerfile": "FROM no-such-image:7\nRUN true\n"})
-        self.assert_fails(self.builder.build(context), USERS_FAULT, "no-such-image:7")
+        context = self.context({"Dockerfile": f"FROM {self.registry.host}/no-such-image:7\nRUN true\n"})
+        self.assert_fails(self.builder.build(context), USERS_FAULT, "Dockerfile:1:6", "no-such-image:7")
 
     def test_an_unknown_instruction_is_an_error(self):
         context = self.context({"Dockerfile": "FROM busybox:1.35\nRUNN true\n"})

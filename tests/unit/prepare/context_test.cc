@@ -167,7 +167,7 @@ TEST_F(ContextTest, RefusesATarThatLinksToNothing) {
   const std::string file = as_tar({{Node{.path = "twin", .type = NodeType::kHardlink, .link = "gone"}, ""}});
   const auto context = Context::open(file, tar());
   ASSERT_FALSE(context.ok());
-  EXPECT_EQ(context.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(context.error().code, ErrorCode::kInvalidInput);
 }
 
 }  // namespace
