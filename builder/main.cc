@@ -12,6 +12,7 @@
 #include "builder/prepare/prepare.h"
 #include "builder/prepare/registries.h"
 #include "builder/publish/publish.h"
+#include "builder/stage/compute_ready.h"
 #include "http/curl_transport.h"
 
 namespace imagebuild::builder {
@@ -61,6 +62,7 @@ Status run_prepare(Options& options, registry::Client& client, ProcessRunner& pr
     fs::create_directories(file.parent_path(), error);
     RETURN_IF_ERROR(index.save(file));
   }
+  RETURN_IF_ERROR(compute_ready_stages(prepared.plan, options.volume, archive::Compression::kGzip));
   for (const std::string& warning : prepared.plan.warnings) std::cerr << "warning: " << warning << "\n";
   return ok();
 }
@@ -69,11 +71,13 @@ Status run_publish(const Options& options, registry::Client& client) {
   const fs::path root = options.volume;
   ASSIGN_OR_RETURN(const std::string plan_json, read_file(root / volume::kPlan, kMaxJsonBytes));
   ASSIGN_OR_RETURN(const api::Plan plan, api::Plan::parse(plan_json));
+  RETURN_IF_ERROR(compute_ready_stages(plan, root, archive::Compression::kGzip));
   PublishRequest request;
   request.volume = root;
   request.outputs = {Output{Output::Kind::kRegistry, {}}};
   for (std::size_t i = 0; i < plan.stages.size(); ++i) {
     const fs::path file = root / volume::stage_folder(static_cast<int>(i)) / volume::kReport;
+    if (!fs::exists(file)) return Error{ErrorCode::kInvalidInput, "stage '" + plan.stages[i].name + "' has not run"};
     ASSIGN_OR_RETURN(const std::string text, read_file(file, kMaxJsonBytes));
     ASSIGN_OR_RETURN(api::StageReport report, api::StageReport::parse(text));
     if (report.failure) return Error{ErrorCode::kFailed, "stage '" + plan.stages[i].name + "' failed"};
