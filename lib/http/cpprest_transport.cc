@@ -76,6 +76,7 @@ std::string reason_text(int error) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:  // Another authority of the same name.
       return "is signed by an authority that is not trusted here";
     case X509_V_OK:
     case X509_V_ERR_HOSTNAME_MISMATCH:

@@ -1,0 +1,41 @@
+#include "unit/kube/contract.h"
+
+#include "fakes/fake_api_server.h"
+#include "http/cpprest_transport.h"
+#include "http/curl_transport.h"
+
+namespace imagebuild::kube {
+namespace {
+
+struct Row {
+  std::string transport;
+  ApiCase contract;
+};
+
+std::vector<Row> rows() {
+  std::vector<Row> rows;
+  for (const std::string transport : {"Cpprest", "Curl"}) {
+    for (const ApiCase& contract : api_cases()) rows.push_back({transport, contract});
+  }
+  return rows;
+}
+
+class FakeApi : public testing::TestWithParam<Row> {};
+
+TEST_P(FakeApi, BehavesAsARealOne) {
+  fakes::FakeApiServer api(
+      {.watch_second = std::chrono::milliseconds(GetParam().contract.name == "EndsAWatchAtItsTimeout" ? 1 : 1000)});
+  api.compact();
+  http::CurlTransport curl({.trust = {}, .proxy = {}});
+  http::CpprestTransport cpprest;
+  http::HttpTransport& transport = GetParam().transport == "Curl" ? static_cast<http::HttpTransport&>(curl)
+                                                                  : static_cast<http::HttpTransport&>(cpprest);
+  const Client client(transport, {.server = *http::Url::parse(api.url())});
+  GetParam().contract.check(client, "test");
+}
+
+INSTANTIATE_TEST_SUITE_P(Api, FakeApi, testing::ValuesIn(rows()),
+                         [](const auto& row) { return row.param.transport + row.param.contract.name; });
+
+}  // namespace
+}  // namespace imagebuild::kube
