@@ -1,10 +1,13 @@
 #include "cli/build_command.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "api/volume.h"
 #include "base/file.h"
@@ -19,6 +22,8 @@
 #include "cli/run_stages.h"
 #include "cli/secrets.h"
 #include "cli/signals.h"
+#include "cli/stage_cache.h"
+#include "cli/stage_key.h"
 #include "cli/step_label.h"
 #include "cli/store.h"
 #include "cli/summary.h"
@@ -30,6 +35,9 @@ namespace fs = std::filesystem;
 namespace volume = api::volume;
 
 namespace {
+
+// Of the results of stages that the store keeps.
+constexpr std::uint64_t kMaxStageBytes = 10ULL << 30;
 
 ProgressMode progress_mode(const BuildOptions& options, const Environment& environment) {
   if (options.progress != ProgressMode::kAuto) return options.progress;
@@ -86,6 +94,22 @@ Status check_platforms(const api::Plan& plan) {
   return ok();
 }
 
+// What made a result: another program may make another one.
+Result<std::string> builder_identity(archive::Compression compression) {
+  std::string identity = std::to_string(static_cast<int>(compression));
+  std::vector<fs::path> programs = {"/proc/self/exe"};
+  if (const Result<fs::path> stage_program = find_stage_program(); stage_program.ok()) {
+    programs.push_back(*stage_program);
+  }
+  for (const fs::path& program : programs) {
+    struct stat stat {};
+    if (::stat(program.c_str(), &stat) != 0) return system_error(program.string(), errno);
+    identity += " " + std::to_string(stat.st_size) + "@" + std::to_string(stat.st_mtim.tv_sec) + "." +
+                std::to_string(stat.st_mtim.tv_nsec);
+  }
+  return identity;
+}
+
 // How a build ended, when nothing of the machine failed.
 struct Ending {
   builder::Prepared prepared;
@@ -113,6 +137,7 @@ class Build {
       return builder::open_image(registries->client(), name, transfers_.get_token());
     };
     ASSIGN_OR_RETURN(const Store store, Store::open(options_.store));
+    StageCache(store).trim(kMaxStageBytes);
     store.collect_leftovers([&](const fs::path& build) { remove_leftover_containers(build, processes_); });
     ASSIGN_OR_RETURN(const BuildFolder folder, store.new_build());
     volume_ = folder.path() / "volume";
@@ -176,9 +201,11 @@ class Build {
       ASSIGN_OR_RETURN(RuntimeSettings settings, runtime_settings(folder, ending.prepared));
       runtime.emplace(std::move(settings), secrets_, processes_);
     }
+    done_.resize(plan.stages.size());
+    ASSIGN_OR_RETURN(builder_, builder_identity(options_.compression));
     const ImagePool images(store, plan, open_image, volume_, progress_);
     const RunStage run_one = [&](int stage, std::stop_token stop) -> Result<api::StageReport> {
-      return run_showing(plan, stage, images, runtime, std::move(stop));
+      return get(plan, stage, store, images, runtime, std::move(stop));
     };
     Result<StagesOutcome> outcome = run_stages(plan, options_.parallel, run_one, stop_);
     if (!outcome.ok() || outcome->failure) transfers_.request_stop();  // No base image is waited for any more.
@@ -190,6 +217,42 @@ class Build {
       ending.reports.push_back(std::move(*report));
     }
     return ok();
+  }
+
+  // The stage's result: kept from an earlier build, or made now and kept for later ones.
+  Result<api::StageReport> get(const api::Plan& plan, int stage, const Store& store, const ImagePool& images,
+                               std::optional<LocalRuntime>& runtime, std::stop_token stop) {
+    const StageCache cache(store);
+    const fs::path folder = volume_ / volume::stage_folder(stage);
+    // Without a key (a file that cannot be read) the stage is run, and says better what is wrong.
+    const Result<oci::Digest> key = stage_key(plan, stage, key_inputs());
+    if (key.ok() && !options_.no_cache) {
+      if (std::optional<api::StageReport> kept = cache.take(*key, folder)) {
+        progress_.show(StageCached{stage});
+        return note_done(stage, std::move(*kept));
+      }
+    }
+    ASSIGN_OR_RETURN(api::StageReport report, run_showing(plan, stage, images, runtime, std::move(stop)));
+    if (report.failure) return report;
+    // Whoever changed the context meanwhile has made the key one of something else.
+    const Result<oci::Digest> key_now = stage_key(plan, stage, key_inputs());
+    if (key.ok() && key_now.ok() && *key == *key_now) {
+      if (const Status kept = cache.keep(*key, folder); !kept.ok()) {
+        progress_.show(Warning{"the result of a stage cannot be kept for the next build: " + kept.error().message});
+      }
+    }
+    return note_done(stage, std::move(report));
+  }
+
+  StageKeyInputs key_inputs() {
+    const std::lock_guard lock(mutex_);
+    return StageKeyInputs{volume_, done_, builder_};
+  }
+
+  api::StageReport note_done(int stage, api::StageReport report) {
+    const std::lock_guard lock(mutex_);
+    done_[static_cast<std::size_t>(stage)] = report;
+    return report;
   }
 
   Result<api::StageReport> run_showing(const api::Plan& plan, int stage, const ImagePool& images,
@@ -261,6 +324,9 @@ class Build {
   const Status& may_mount_;
   SystemProcessRunner processes_;
   std::map<std::string, std::string> secrets_;
+  std::string builder_;  // StageKeyInputs::builder
+  std::mutex mutex_;
+  std::vector<std::optional<api::StageReport>> done_;  // By stage. Guarded by mutex_.
   fs::path volume_;
 };
 

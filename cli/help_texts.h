@@ -39,7 +39,7 @@ Examples:
   git archive HEAD | imagebuild build -t localhost:5000/app -
 
 Environment:
-  IMAGEBUILD_STORE       where unpacked base layers are kept (--store)
+  IMAGEBUILD_STORE       where base images and results of stages are kept (--store)
   SOURCE_DATE_EPOCH      no time in the image is later; default: the commit time of the context, else 1970
   DOCKER_CONFIG          folder of the config.json with registry credentials; default: ~/.docker
   REGISTRY_AUTH_FILE     a credentials file to use instead
@@ -98,10 +98,12 @@ inline constexpr const char* kProgressHelp =
     "How progress is shown on standard error: tty (a live view),\nplain (lines), json (one event a line) or auto "
     "(default: tty on\na terminal, else plain)";
 inline constexpr const char* kNoCacheHelp =
-    "Run every step anew. (This version keeps only base images\nbetween builds, so every build does)";
+    "Run every stage anew; otherwise a stage whose steps, base and\ncopied files are those of an earlier build is not "
+    "run";
 inline constexpr const char* kParallelHelp = "Run at most N stages at once (default: one per CPU)";
 inline constexpr const char* kStoreHelp =
-    "Folder where unpacked base layers are kept between builds\n(default: $IMAGEBUILD_STORE, else ~/.cache/imagebuild)";
+    "Folder where base images and the results of stages are kept\nbetween builds (default: $IMAGEBUILD_STORE, else\n"
+    "~/.cache/imagebuild)";
 inline constexpr const char* kMirrorHelp =
     "Pull the images of a registry through a mirror first, such as\ndocker.io=http://10.0.0.7:5000. Repeatable";
 inline constexpr const char* kInsecureHelp =

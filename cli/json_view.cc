@@ -116,6 +116,9 @@ void JsonView::show(const Event& event, Elapsed now) {
           [&](const StageEnded& it) -> Json {
             return {{"event", "stageEnded"}, {"stage", stage_of(it.stage).name}, {"outcome", outcome_name(it.outcome)}};
           },
+          [&](const StageCached& it) -> Json {
+            return {{"event", "stageCached"}, {"stage", stage_of(it.stage).name}};
+          },
           [](const Warning& it) -> Json {
             return {{"event", "warning"}, {"text", it.text}};
           },

@@ -4,6 +4,7 @@
 //   jobStarted     job (a number), name        jobDone      job, cached
 //   jobProgress    job, doneBytes, totalBytes  jobFailed    job, message (empty: given up)
 //   stageStarted   stage (its name)            stageEnded   stage, outcome: "done", "failed" or "stopped"
+//   stageCached    stage: its result is that of an earlier build
 //   stepStarted    stage, step (an index from 0), line (in the Dockerfile), text
 //   stepOutput     stage, step, stream (1 or 2), data
 //   stepDone       stage, step, layerBytes

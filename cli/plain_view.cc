@@ -67,6 +67,16 @@ void PlainView::on_step(int stage, const api::StageEvent& event, Elapsed now) {
              event);
 }
 
+void PlainView::on_cached(int stage, Elapsed now) {
+  const std::vector<api::Step>& steps = plan_->stages[static_cast<std::size_t>(stage)].steps;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (!is_shown(steps[i])) continue;
+    Work work;
+    begin(work, step_label(*plan_, stage, static_cast<int>(i)), now);
+    say(work, "CACHED");
+  }
+}
+
 void PlainView::on_bytes(const JobProgress& progress) {
   Work& work = jobs_[progress.job];
   if (progress.total_bytes == 0) return;
@@ -98,6 +108,7 @@ void PlainView::show(const Event& event, Elapsed now) {
                                               seconds_text(now - state.work.started));
                           state.step = -1;
                         },
+                        [&](const StageCached& cached) { on_cached(cached.stage, now); },
                         [&](const Warning& warning) {
                           out_((last_ != 0 ? "\nWARNING: " : "WARNING: ") + printable(warning.text) + "\n");
                           last_ = 0;

@@ -34,6 +34,7 @@ class PlainView final : public View {
   void on_step(int stage, const api::StageEvent& event, Elapsed now);
   void on_output(Work& work, const api::StepOutput& output, Elapsed now);
   void end_output(Work& work, Elapsed now);
+  void on_cached(int stage, Elapsed now);
   void on_bytes(const JobProgress& progress);
 
   TextSink out_;

@@ -59,6 +59,11 @@ struct StageEnded {
   Outcome outcome = Outcome::kDone;
 };
 
+// The stage was not run: its result is that of an earlier build. Instead of the three above.
+struct StageCached {
+  int stage = 0;
+};
+
 struct Warning {
   std::string text;
 };
@@ -75,7 +80,7 @@ struct BuildFailed {
 };
 
 using Event = std::variant<PlanSolved, JobStarted, JobProgress, JobDone, JobFailed, StageStarted, StageProgress,
-                           StageEnded, Warning, ImageBuilt, BuildFailed>;
+                           StageEnded, StageCached, Warning, ImageBuilt, BuildFailed>;
 
 // Time since the build began.
 using Elapsed = std::chrono::milliseconds;

@@ -3,7 +3,8 @@
 //
 //   layers/<chain id>/        a layer as overlay wants it, to be stacked on the layers of the chain below it
 //   indexes/<chain id>.index  archive::TreeIndex of the image with that topmost layer
-//   tmp/<chain id>/           a layer that is being unpacked under locks/<chain id>
+//   stages/<key>/             the result of a stage (stage_cache.h)
+//   tmp/<name>/               one of these that is being made under locks/<name>
 //   builds/<id>/              a build's own folder, while builds/<id>.lock is held
 //
 // The chain id (OCI image-spec, config.md#layer-chainid) names a layer together with everything below it.
@@ -59,6 +60,12 @@ class Store {
     return folder_ / "indexes" / (std::string(chain_id.hex()) + ".index");
   }
   std::filesystem::path unpacking(const oci::Digest& chain_id) const { return at("tmp", chain_id); }
+  std::filesystem::path stages_folder() const { return folder_ / "stages"; }
+  std::filesystem::path stage(const oci::Digest& key) const { return at("stages", key); }
+  // Held while something of this name is made in unpacking().
+  Result<std::optional<LockFile>> try_lock(const oci::Digest& name) const {
+    return LockFile::try_acquire(at("locks", name));
+  }
   // Held while a layer is unpacked.
   Result<LockFile> lock_layer(const oci::Digest& chain_id, const std::stop_token& stop) const {
     return LockFile::acquire(at("locks", chain_id), stop);

@@ -126,9 +126,21 @@ void TtyView::show(const Event& event, Elapsed now) {
                           const bool failed = it.outcome == StageEnded::Outcome::kFailed;
                           end(Work::Kind::kStep, it.stage, failed ? Ending::kFailed : Ending::kStopped, now);
                         },
+                        [&](const StageCached& it) { on_cached(it.stage); },
                         [&](const Warning& it) { finished_.push_back("WARNING: " + printable(it.text)); },
                         [](const ImageBuilt&) {}, [](const BuildFailed&) {}},
              event);
+}
+
+void TtyView::on_cached(int stage) {
+  const std::vector<api::Step>& steps = plan_->stages[static_cast<std::size_t>(stage)].steps;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (!is_shown(steps[i])) continue;
+    ++steps_done_;
+    const std::string label = printable(step_label(*plan_, stage, static_cast<int>(i)));
+    finished_.push_back(
+        paint(kBlue, line(" => CACHED " + label, seconds_text(Elapsed(0)), std::max(size_().width, kNarrowest))));
+  }
 }
 
 std::string TtyView::paint(const char* code, const std::string& text) const {

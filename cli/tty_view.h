@@ -50,6 +50,7 @@ class TtyView final : public View {
   void begin(Work::Kind kind, int id, int step, std::string label, Elapsed now);
   void end(Work::Kind kind, int id, Ending ending, Elapsed now);
   void on_step(int stage, const api::StageEvent& event, Elapsed now);
+  void on_cached(int stage);
   void on_output(Work& work, const api::StepOutput& output);
   std::string line(const std::string& label, const std::string& time, std::size_t width) const;
   std::string paint(const char* code, const std::string& text) const;

@@ -81,6 +81,14 @@ WARNING: mind the gap
 )");
 }
 
+TEST(PlainViewTest, NamesTheStepsOfAStageThatWasNotRun) {
+  const api::Plan plan = sample_plan();
+  std::string text;
+  PlainView view([&](std::string_view piece) { text += piece; });
+  show_all(view, {{0, PlanSolved{&plan}}, {0, StageCached{0}}});
+  EXPECT_EQ(text, "#1 [build 2/3] COPY . /src\n#1 CACHED\n\n#2 [build 3/3] RUN make\n#2 CACHED\n");
+}
+
 TEST(PlainViewTest, SaysWhichStepFailedAndWhichWasGivenUp) {
   const api::Plan plan = sample_plan();
   std::string text;
@@ -113,6 +121,7 @@ TEST(JsonViewTest, WritesOneDocumentedObjectALine) {
                   {900, JobProgress{1, 5, 10}},
                   {900, JobFailed{1, "gone"}},
                   {950, Warning{"w"}},
+                  {960, StageCached{1}},
                   {1000, BuildFailed{Error{ErrorCode::kUnavailable, "down"}, std::nullopt}}});
   EXPECT_EQ(text, R"({"time":0.0,"event":"jobStarted","job":0,"name":"load"}
 {"time":0.1,"event":"jobDone","job":0,"cached":false}
@@ -127,6 +136,7 @@ TEST(JsonViewTest, WritesOneDocumentedObjectALine) {
 {"time":0.9,"event":"jobProgress","job":1,"doneBytes":5,"totalBytes":10}
 {"time":0.9,"event":"jobFailed","job":1,"message":"gone"}
 {"time":0.95,"event":"warning","text":"w"}
+{"time":0.96,"event":"stageCached","stage":"1"}
 {"time":1.0,"event":"failed","code":"Unavailable","message":"down"}
 )");
 }
