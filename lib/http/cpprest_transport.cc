@@ -36,9 +36,19 @@ std::string seconds_text(milliseconds duration) {
   return count % 1000 == 0 ? std::to_string(count / 1000) + " s" : std::to_string(count) + " ms";
 }
 
-// Why the last server certificate of an origin was refused: cpprestsdk says only "Error in SSL handshake".
+// Why the last handshake with an origin failed: cpprestsdk says only "Error in SSL handshake".
 class TlsVerdict {
  public:
+  // What is wrong with our own certificates.
+  void set_unusable(std::string reason) {
+    const std::lock_guard lock(mutex_);
+    unusable_ = std::move(reason);
+  }
+  std::string unusable() const {
+    const std::lock_guard lock(mutex_);
+    return unusable_;
+  }
+  // Why the server's certificate was refused; empty: it was not.
   void set(std::string reason) {
     const std::lock_guard lock(mutex_);
     reason_ = std::move(reason);
@@ -50,7 +60,7 @@ class TlsVerdict {
 
  private:
   mutable std::mutex mutex_;
-  std::string reason_;
+  std::string reason_, unusable_;
 };
 
 // ------------------------------------------------------------------------------------- TLS, by OpenSSL through asio
@@ -240,6 +250,9 @@ class Exchange {
     if (room) room->set(size);
   }
   Error translate(const std::string& what) const {
+    if (const std::string unusable = verdict_->unusable(); !unusable.empty()) {
+      return {ErrorCode::kInvalidInput, "cannot use the certificates or the key given for " + host_ + ": " + unusable};
+    }
     if (what.find("SSL handshake") != what.npos) {
       const std::string reason = verdict_->get();
       if (reason.empty()) return unavailable("the TLS handshake with " + host_ + " failed");
@@ -383,8 +396,14 @@ struct CpprestTransport::Origin {
     config.set_timeout(std::chrono::hours(24));
     config.set_max_redirects(0);
     config.set_validate_certificates(!options.skip_verify);
-    config.set_ssl_context_callback(
-        [options, verdict](boost::asio::ssl::context& context) { prepare_tls(context, options, verdict); });
+    config.set_ssl_context_callback([options, verdict](boost::asio::ssl::context& context) {
+      try {
+        prepare_tls(context, options, verdict);
+      } catch (const std::exception& error) {
+        verdict->set_unusable(error.what());
+        throw;
+      }
+    });
     return config;
   }
 

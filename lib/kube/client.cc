@@ -1,5 +1,6 @@
 #include "kube/client.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace imagebuild::kube {
@@ -160,18 +161,23 @@ ApiResult<std::string> Client::list_pages(const Resource& resource, const std::s
                                           const std::function<void()>& restart, const std::function<void(Json)>& item,
                                           std::stop_token stop) const {
   std::string next;
-  int restarts = 0;
+  int restarts = 0, page_size = options.page_size;
   restart();
   while (true) {
     Call call{.method = "GET", .path = resource.path(ns), .doing = described("list", resource, {ns, ""})};
     call.add("labelSelector", options.label_selector);
     call.add("fieldSelector", options.field_selector);
     // After several expired tokens the list is asked for in one piece: pages expire faster than they are read.
-    if (options.page_size > 0 && restarts < kListRestarts) call.add("limit", std::to_string(options.page_size));
+    const bool paged = page_size > 0 && restarts < kListRestarts;
+    if (paged) call.add("limit", std::to_string(page_size));
     if (next.empty()) call.add("resourceVersion", options.resource_version);
     call.add("continue", next);
     auto page = json(call, stop);
     if (!page.ok()) {
+      if (page.error().code == ErrorCode::kLimit && paged && page_size > 1) {
+        page_size = std::max(1, page_size / 4);  // Objects are larger than expected.
+        continue;
+      }
       if (!page.error().is_gone() || next.empty()) return page.error();
       ++restarts;
       next.clear();

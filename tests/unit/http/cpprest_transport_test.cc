@@ -158,11 +158,17 @@ TEST_F(CpprestTransportTls, ShowsAClientCertificate) {
   EXPECT_TRUE(response.ok());
 }
 
-TEST_F(CpprestTransportTls, ReportsAPrivateKeyThatCannotBeRead) {
+TEST_F(CpprestTransportTls, ReportsCertificatesAndKeysThatCannotBeRead) {
   const auto identity = TlsIdentity::make();
-  const auto response =
-      ask(identity, {.ca_pem = identity.ca_pem, .client_cert_pem = identity.cert_pem, .client_key_pem = "no key"});
-  ASSERT_FALSE(response.ok());
+  const CpprestOptions rows[] = {
+      {.ca_pem = "no certificate"},
+      {.ca_pem = identity.ca_pem, .client_cert_pem = "no certificate", .client_key_pem = identity.key_pem},
+      {.ca_pem = identity.ca_pem, .client_cert_pem = identity.cert_pem, .client_key_pem = "no key"}};
+  for (const CpprestOptions& row : rows) {
+    const auto response = ask(identity, row);
+    ASSERT_FALSE(response.ok());
+    EXPECT_EQ(response.error().code, ErrorCode::kInvalidInput) << response.error().message;
+  }
 }
 
 }  // namespace

@@ -249,6 +249,17 @@ inline void gives_up_on_a_silent_server(HttpTransport& transport) {
   EXPECT_EQ(text.error().code, ErrorCode::kUnavailable);
 }
 
+// A plain server waits for the rest of what to TLS is a greeting.
+inline void gives_up_on_a_handshake_that_hangs(HttpTransport& transport) {
+  const HttpServer server([](Exchange& exchange) { exchange.respond(200); });
+  const Request request{.url = *Url::parse("https://" + server.host() + "/"),
+                        .timeouts = {.connect = 50ms, .idle = 60s}};
+  const auto response = transport.send(request, {});
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(response.error().message.find("within 50 ms"), std::string::npos) << response.error().message;
+}
+
 inline void refuses_line_breaks_in_headers(HttpTransport& transport) {
   const HttpServer server([](Exchange& exchange) { exchange.respond(200); });
   Request request = request_to(server);
@@ -338,6 +349,7 @@ inline std::vector<TransportCase> transport_cases() {
           {"ReportsAServerThatHangsUp", reports_a_server_that_hangs_up},
           {"NamesTheHostWhereNobodyListens", names_the_host_where_nobody_listens},
           {"GivesUpOnASilentServer", gives_up_on_a_silent_server},
+          {"GivesUpOnAHandshakeThatHangs", gives_up_on_a_handshake_that_hangs},
           {"RefusesLineBreaksInHeaders", refuses_line_breaks_in_headers},
           {"CarriesLargeBodiesBothWays", carries_large_bodies_both_ways},
           {"HoldsOnlyALittleOfABodyThatNobodyReads", holds_only_a_little_of_a_body_that_nobody_reads},

@@ -243,6 +243,15 @@ TEST_F(ClientTest, RefusesAnAnswerBeyondItsBound) {
   EXPECT_EQ(got.error().code, ErrorCode::kLimit);
 }
 
+TEST_F(ClientTest, AsksForSmallerPagesWhenObjectsAreLarge) {
+  for (int i = 0; i < 9; ++i) api.put(config_maps(), config_map("ns", "m" + std::to_string(i), std::string(4000, 'x')));
+  ClientOptions small = options();
+  small.max_answer_bytes = 12'000;
+  const auto list = Client(transport, small).list(config_maps(), "ns", {.page_size = 8});
+  ASSERT_API_OK(list);
+  EXPECT_EQ(list->items.size(), 9U);
+}
+
 TEST(ErrorFromAnswer, ReadsWhatIsNoStatusToo) {
   const ApiError error = error_from_answer(502, "<html>bad\ngateway</html>", "get pods");
   EXPECT_EQ(error.message, "cannot get pods: the API server answered 502 (<html>bad gateway</html>)");

@@ -195,6 +195,14 @@ TEST_F(InformerTest, TellsOfTheOldAndTheNewObjectOfOneName) {
   EXPECT_TRUE(saw("a - two"));
 }
 
+TEST_F(InformerTest, LetsWatchesEndAtDifferentTimes) {
+  InformerOptions halfway = informer_options();
+  halfway.seams.random = [] { return 0.5; };
+  Informer informer(*client, halfway, recorder());
+  informer.start();
+  EXPECT_TRUE(server->wait_for_count("WATCH", "timeoutSeconds=450", 1));
+}
+
 TEST_F(InformerTest, StopsInTheMiddleOfAWatch) {
   Informer informer(*client, informer_options(), recorder());
   informer.start();
