@@ -38,7 +38,7 @@ std::vector<api::StageReport> sample_reports() {
   build.root_bytes = 464'000'000;
   api::StageReport image;
   image.stage = "1";
-  image.root_bytes = 900'000'000;
+  image.root_bytes = 2'000'000;
   return {build, image};
 }
 
@@ -47,8 +47,8 @@ TEST(SummaryTest, SaysHowMuchSmallerTheImageIsThanItsLargestBuildStage) {
   const std::vector<builder::Output> outputs = {{builder::Output::Kind::kRegistry, {}},
                                                 {builder::Output::Kind::kOciArchive, "app.tar"}};
   EXPECT_EQ(summary(sample_plan(), sample_reports(), sample_image(), tags, outputs),
-            "image 1.1 MB (base 900.0 kB + 200.0 kB new) · exported 200.0 kB · 422× smaller than stage 'build' "
-            "(464.0 MB)\n"
+            "image 1.1 MB (base 900.0 kB + 200.0 kB new) · exported 200.0 kB · 2.0 MB of files, 232× smaller "
+            "than stage 'build' (464.0 MB)\n"
             "pushed localhost:5000/app:1\n"
             "wrote OCI archive app.tar\n" +
                 oci::Digest::of("manifest").str() + "\n");
