@@ -446,6 +446,9 @@ std::shared_ptr<CpprestTransport::Origin> CpprestTransport::origin_of(const Url&
 Result<Response> CpprestTransport::send(const Request& request, std::stop_token stop) {
   if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
   const std::string host = request.url.host_port();
+  if (request.url.host().find(':') != std::string::npos) {
+    return Error{ErrorCode::kUnsupported, "cannot connect to the IPv6 address " + host + "; use a host name instead"};
+  }
   std::shared_ptr<Exchange> exchange;
   std::shared_ptr<Origin> origin;
   try {

@@ -27,6 +27,7 @@ void prepare_process_for_cpprest(unsigned threads = 6);
 
 // What differs from the contract of HttpTransport: a request's body is read into memory before it is sent, and may
 // have at most kMaxSentBytes (kLimit); an oversized header is not noticed; the environment's proxies are not used;
+// an IPv6 address cannot be given as the host (kUnsupported), but a name that has one can;
 // a POST whose kept-alive connection the server closed at that moment ends in kUnavailable, or arrives twice.
 class CpprestTransport final : public HttpTransport {
  public:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "http/curl_transport.h"
+#include "unit/http/cpprest_process.h"
 #include "unit/http/transport_contract.h"
 
 namespace imagebuild::http {
@@ -14,13 +15,6 @@ using fakes::TlsIdentity;
 using transport_contract::request_to;
 using transport_contract::text_of;
 using namespace std::chrono_literals;
-
-// The pool must be sized, and OpenSSL's environment set, before the first use.
-class Prepare final : public testing::Environment {
- public:
-  void SetUp() override { prepare_process_for_cpprest(4); }
-};
-const auto* const kPrepare = testing::AddGlobalTestEnvironment(new Prepare);
 
 // ----------------------------------------------------------------------------- the shared list, for both transports
 struct Row {
@@ -81,6 +75,13 @@ TEST(CpprestTransport, NeverSendsContentOfAnotherSizeThanPromised) {
   ASSERT_FALSE(response.ok());
   EXPECT_EQ(response.error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(server.connections(), 0);
+}
+
+TEST(CpprestTransport, SaysThatItCannotReachIpv6Addresses) {
+  CpprestTransport transport;
+  const auto response = transport.send({.url = *Url::parse("http://[::1]:1/")}, {});
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code, ErrorCode::kUnsupported);
 }
 
 TEST(CpprestTransport, BodiesMayOutliveTheTransport) {

@@ -3,6 +3,7 @@
 #include "fakes/fake_api_server.h"
 #include "http/cpprest_transport.h"
 #include "http/curl_transport.h"
+#include "unit/http/cpprest_process.h"
 
 namespace imagebuild::kube {
 namespace {
