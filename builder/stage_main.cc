@@ -1,7 +1,6 @@
 // imagebuild-stage: carries out one stage of a plan as the first process of the stage's container. Statically linked,
 // because the container is made from any image, an empty one included.
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -214,8 +213,6 @@ int run(Arguments& arguments, Signals& signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // The image's own openssl.cnf may be of another version, or forbid all but what its FIPS module has.
-  OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
   Arguments arguments;
   if (const auto status = parse(argc, argv, arguments)) return *status;
   static Signals signals;  // Its thread may outlive main().
