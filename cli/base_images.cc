@@ -188,7 +188,7 @@ class Fetch {
         return archive::apply_layer_to_index(source, builder::base_index_content(), index_);
       }));
     }
-    const Status status = unpack ? unpack_layer(layer, *tar, consumers) : feed(*tar, consumers);
+    Status status = unpack ? unpack_layer(layer, *tar, consumers) : feed(*tar, consumers);
     spools_.erase(layer);
     return status;
   }
@@ -200,7 +200,7 @@ class Fetch {
     fs::remove_all(folder.path, error);  // We hold its lock: what is there was left by a killed process.
     if (!error) fs::create_directory(folder.path, error);
     if (error) return system_error(folder.path.string(), error.value());
-    const Status status = unpack_in(folder, layer, tar, consumers);
+    Status status = unpack_in(folder, layer, tar, consumers);
     fs::remove_all(folder.path, error);
     return status;
   }
@@ -224,7 +224,7 @@ class Fetch {
           [&](ByteSource& source) { return archive::extract(source, root_fd.get(), archive::ExtractOptions{}); }));
       const Status fed = feed(tar, consumers);
       consumers.clear();  // Their threads use the descriptor.
-      RETURN_IF_ERROR(fed);
+      if (!fed.ok()) return fed.error();
     }
     if (mount) RETURN_IF_ERROR(mount->unmount());
     std::error_code error;

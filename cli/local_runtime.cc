@@ -204,7 +204,7 @@ Status LocalRuntime::prepare(const api::Plan& plan, int stage, const std::vector
 
 Result<api::StageReport> LocalRuntime::run(const api::Plan& plan, int stage, const std::vector<fs::path>& layers,
                                            const std::function<void(const api::StageEvent&)>& on_event,
-                                           std::stop_token stop) {
+                                           const std::stop_token& stop) {
   Container container;
   container.id = "imagebuild-" + settings_.build_id + "-" + std::to_string(stage);
   container.folder = settings_.build_folder / "containers" / std::to_string(stage);

@@ -55,7 +55,8 @@ class LocalRuntime {
   // report carries a user's failure. However it ends, no process, mount or file of the container is left, and when
   // `stop` is requested it ends soon, with kCancelled. From several threads at once.
   Result<api::StageReport> run(const api::Plan& plan, int stage, const std::vector<std::filesystem::path>& layers,
-                               const std::function<void(const api::StageEvent&)>& on_event, std::stop_token stop);
+                               const std::function<void(const api::StageEvent&)>& on_event,
+                               const std::stop_token& stop);
 
  private:
   struct Container;

@@ -37,6 +37,7 @@ int run(const std::vector<std::string>& arguments) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(bugprone-exception-escape): only for want of memory, which is the end anyway.
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   return run(std::vector<std::string>(argv + 1, argv + argc));

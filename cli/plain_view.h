@@ -1,6 +1,7 @@
 // Progress as lines, for logs: every piece of work has a number, its output carries that number.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,8 +22,8 @@ class PlainView final : public View {
   struct Work {
     int number = 0;
     Elapsed started{0};
-    LineAssembler lines[2];
-    int last_tenth = -1;  // Of its bytes, as far as it was said.
+    std::array<LineAssembler, 2> lines;
+    int last_tenth = 0;  // Of its bytes, as far as it was said.
   };
   struct Stage {
     int step = -1;  // Index into PlanStage::steps of what runs; -1: none.

@@ -87,7 +87,7 @@ class Scheduler {
 }  // namespace
 
 Result<StagesOutcome> run_stages(const api::Plan& plan, unsigned at_once, const RunStage& run_stage,
-                                 std::stop_token stop) {
+                                 const std::stop_token& stop) {
   const unsigned cpus = std::max(1U, std::thread::hardware_concurrency());
   return Scheduler(plan, run_stage).run(at_once == 0 ? cpus : at_once, stop);
 }

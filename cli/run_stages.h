@@ -25,6 +25,6 @@ struct StagesOutcome {
 // or error the others are asked to stop; returns when all threads have ended. An error is the machine's: kCancelled
 // when `stop` was requested.
 Result<StagesOutcome> run_stages(const api::Plan& plan, unsigned at_once, const RunStage& run_stage,
-                                 std::stop_token stop);
+                                 const std::stop_token& stop);
 
 }  // namespace imagebuild::cli

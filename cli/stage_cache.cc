@@ -80,7 +80,7 @@ Status StageCache::keep(const oci::Digest& key, const fs::path& folder) const {
     fs::rename(incomplete, kept, error);
   }
   remove_tree(incomplete);
-  RETURN_IF_ERROR(linked);
+  if (!linked.ok()) return linked.error();
   if (error) return system_error(kept.string(), error.value());
   return ok();
 }

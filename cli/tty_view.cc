@@ -41,7 +41,7 @@ TtyView::Work* TtyView::find(Work::Kind kind, int id) {
   return found == running_.end() ? nullptr : &*found;
 }
 
-void TtyView::begin(Work::Kind kind, int id, int step, std::string label, Elapsed now) {
+void TtyView::begin(Work::Kind kind, int id, int step, const std::string& label, Elapsed now) {
   Work& work = running_.emplace_back();
   work.kind = kind;
   work.id = id;

@@ -1,6 +1,7 @@
 // Progress on a terminal: what is finished scrolls away, what runs is redrawn in place below it.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <string>
@@ -41,13 +42,13 @@ class TtyView final : public View {
     std::string label;
     Elapsed started{0};
     std::uint64_t done_bytes = 0, total_bytes = 0;
-    LineAssembler lines[2];
+    std::array<LineAssembler, 2> lines;
     std::deque<std::string> tail;
   };
   enum class Ending { kDone, kCached, kFailed, kStopped };
 
   Work* find(Work::Kind kind, int id);
-  void begin(Work::Kind kind, int id, int step, std::string label, Elapsed now);
+  void begin(Work::Kind kind, int id, int step, const std::string& label, Elapsed now);
   void end(Work::Kind kind, int id, Ending ending, Elapsed now);
   void on_step(int stage, const api::StageEvent& event, Elapsed now);
   void on_cached(int stage);

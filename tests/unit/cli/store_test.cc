@@ -78,7 +78,7 @@ TEST_F(StoreTest, OneLockIsHeldByOneAtATime) {
   const fs::path path = folder.path() / "lock";
   int inside = 0;  // Guarded by the lock under test.
   const auto work = [&] {
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 5; ++i) {
       const auto lock = LockFile::acquire(path, {});
       ASSERT_TRUE(lock.ok());
       EXPECT_EQ(++inside, 1);
