@@ -1,0 +1,186 @@
+// What a user asks of an ImageBuild (imagebuild.dev/v1alpha1): the spec as typed values. The custom resource
+// definition in crds/ says the same in OpenAPI; a test keeps the two together.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace imagebuild::api {
+
+struct SecretRef {
+  std::string name;
+  bool operator==(const SecretRef&) const = default;
+};
+struct ConfigMapRef {
+  std::string name;
+  bool operator==(const ConfigMapRef&) const = default;
+};
+// One key of a Secret or ConfigMap in the ImageBuild's namespace.
+struct KeyRef {
+  std::string name;
+  std::string key;
+  bool operator==(const KeyRef&) const = default;
+};
+
+struct GitSource {
+  std::string url;       // https, http, ssh or git, or "user@host:path".
+  std::string revision;  // Branch, tag or commit; empty: the remote's HEAD.
+  std::optional<SecretRef> secret;
+  std::optional<std::int64_t> depth;  // Commits to fetch; 0: all; absent: kDefaultGitDepth.
+  bool submodules = false;
+  bool operator==(const GitSource&) const = default;
+};
+struct HttpSource {
+  std::string url;     // Of a tar (plain or compressed) or zip archive.
+  std::string sha256;  // 64 lower-case hexadecimal digits; empty: not checked.
+  std::optional<SecretRef> secret;
+  bool operator==(const HttpSource&) const = default;
+};
+struct InlineSource {
+  std::map<std::string, std::string> files;  // Path to text.
+  bool operator==(const InlineSource&) const = default;
+};
+struct ClaimSource {
+  std::string claim_name;
+  bool operator==(const ClaimSource&) const = default;
+};
+struct OciSource {
+  std::string image;  // Its file system is the context.
+  bool operator==(const OciSource&) const = default;
+};
+
+// Where the context comes from: exactly one of the six (validate() sees to it).
+struct Source {
+  std::optional<GitSource> git;
+  std::optional<HttpSource> http;
+  std::optional<InlineSource> inline_files;
+  std::optional<ConfigMapRef> config_map;
+  std::optional<ClaimSource> claim;
+  std::optional<OciSource> oci;
+  std::string sub_path;  // The folder below the source that is the context; empty: all of it.
+  bool operator==(const Source&) const = default;
+};
+
+struct ValueFrom {
+  std::optional<KeyRef> config_map_key;
+  bool operator==(const ValueFrom&) const = default;
+};
+struct BuildArg {
+  std::string name;
+  std::optional<std::string> value;  // Exactly one of the two.
+  std::optional<ValueFrom> value_from;
+  bool operator==(const BuildArg&) const = default;
+};
+
+// A secret for RUN --mount=type=secret,id=….
+struct BuildSecret {
+  std::string id;
+  KeyRef key;
+  bool operator==(const BuildSecret&) const = default;
+};
+
+enum class Compression { kGzip, kZstd };
+struct Output {
+  std::string image;                         // Repository and tag to push to.
+  std::vector<std::string> additional_tags;  // More tags in the same repository.
+  std::optional<SecretRef> push_secret;      // kubernetes.io/dockerconfigjson.
+  bool insecure = false;                     // Plain HTTP or an unverified certificate.
+  Compression compression = Compression::kGzip;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> annotations;
+  bool operator==(const Output&) const = default;
+};
+
+// A Kubernetes quantity as written ("500m", "2Gi"); validate() looks into it.
+struct Quantity {
+  std::string text;
+  bool operator==(const Quantity&) const = default;
+};
+struct ResourceNeeds {
+  std::map<std::string, Quantity> requests;
+  std::map<std::string, Quantity> limits;
+  bool operator==(const ResourceNeeds&) const = default;
+};
+// core/v1 Toleration.
+struct Toleration {
+  std::string key;
+  std::string op;  // "Exists", "Equal" or empty (Equal).
+  std::string value;
+  std::string effect;
+  std::optional<std::int64_t> seconds;
+  bool operator==(const Toleration&) const = default;
+};
+// A JSON object that is passed on as it is; empty: absent.
+struct RawJson {
+  std::string text;
+  bool operator==(const RawJson&) const = default;
+};
+// How the pods of stages are made.
+struct PodSettings {
+  ResourceNeeds resources;
+  std::map<std::string, std::string> node_selector;
+  std::vector<Toleration> tolerations;
+  RawJson affinity;  // core/v1 Affinity.
+  std::string runtime_class_name;
+  std::string priority_class_name;
+  std::string service_account_name;
+  bool operator==(const PodSettings&) const = default;
+};
+struct StageSettings {
+  std::string name;  // As the Dockerfile's AS says, or the stage's index.
+  PodSettings pod;
+  bool operator==(const StageSettings&) const = default;
+};
+
+enum class Transport { kVolume, kRegistry };
+struct ArtifactVolume {
+  std::string storage_class_name;  // Empty: the cluster's default.
+  Quantity size;                   // Empty: kDefaultArtifactSize.
+  std::vector<std::string> access_modes;
+  bool operator==(const ArtifactVolume&) const = default;
+};
+struct Artifacts {
+  Transport transport = Transport::kVolume;
+  ArtifactVolume volume;
+  std::string repository;  // For Transport::kRegistry.
+  bool operator==(const Artifacts&) const = default;
+};
+
+inline constexpr std::int64_t kDefaultGitDepth = 1;
+inline constexpr const char* kDefaultArtifactSize = "10Gi";
+inline constexpr const char* kDefaultAccessMode = "ReadWriteOnce";
+inline constexpr const char* kDefaultTimeout = "1h";
+inline constexpr std::int64_t kDefaultRetries = 2;
+inline constexpr std::int64_t kDefaultTtlSeconds = 3600;
+
+struct ImageBuildSpec {
+  Source source;
+  std::string dockerfile;  // Path in the context; empty with no dockerfile_inline: "Dockerfile".
+  std::string dockerfile_inline;
+  std::string target;  // Stage name or index; empty: the last.
+  std::vector<BuildArg> build_args;
+  std::vector<BuildSecret> secrets;
+  Output output;
+  std::vector<SecretRef> image_pull_secrets;
+  std::vector<StageSettings> stages;
+  PodSettings stage_defaults;
+  Artifacts artifacts;
+  std::string timeout;        // Of the whole build; empty: kDefaultTimeout.
+  std::string stage_timeout;  // Of each pod; empty: only `timeout` counts.
+  std::optional<std::int64_t> retries;
+  std::optional<std::int64_t> ttl_seconds_after_finished;
+  bool suspend = false;
+  bool cancel = false;
+  bool operator==(const ImageBuildSpec&) const = default;
+};
+
+// Whether the claim may be mounted on several nodes at once (ReadWriteMany).
+bool spreads_over_nodes(const ArtifactVolume& volume);
+
+// The settings of one stage: its own over the defaults, member by member.
+PodSettings settings_for(const ImageBuildSpec& spec, const std::string& stage);
+
+}  // namespace imagebuild::api
