@@ -37,13 +37,6 @@ class Connection {
     buffer_.append(piece, static_cast<std::size_t>(count));
     return true;
   }
-  // Whether the next bytes look like a request and not like the start of a TLS handshake.
-  bool speaks_http() {
-    if (buffer_.empty() && !fill()) return false;
-    if (buffer_.front() >= 'A') return true;
-    send("HTTP/1.0 400 Bad Request\r\n\r\n");
-    return false;
-  }
   // Up to and with the delimiter; nothing when the client ends before it.
   std::optional<std::string> take_until(std::string_view delimiter) {
     std::size_t found;
@@ -276,7 +269,7 @@ void HttpServer::accept_loop() {
 
 void HttpServer::serve(Connection& connection) {
   if (connection.handshake()) {
-    while (!stopping_ && connection.speaks_http()) {
+    while (!stopping_) {
       const auto header = connection.take_header(refuse_noise_);
       Exchange exchange(connection);
       if (!header || !exchange.parse(*header)) break;
