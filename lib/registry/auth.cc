@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "http/retry.h"
 #include "registry/base64.h"
 #include "registry/token_answer.h"
 
@@ -83,7 +84,7 @@ Result<std::string> Authorizer::basic(const Target& target, const std::stop_toke
 Result<std::string> Authorizer::bearer(const Target& target, Server& server, const Scopes& scopes,
                                        const std::string& used, const std::stop_token& stop) {
   const auto known = server.tokens.find(scopes);
-  const bool fresh = known != server.tokens.end() && known->second.expires - kExpiryMargin > seams_.now();
+  const bool fresh = known != server.tokens.end() && known->second.expires - kExpiryMargin > now_();
   // Another thread may have renewed it since the request that was refused.
   if (fresh && "Bearer " + known->second.value != used) return "Bearer " + known->second.value;
   ASSIGN_OR_RETURN(const auto found, credential(target, stop));
@@ -101,7 +102,7 @@ Result<Authorizer::Token> Authorizer::fetch(const Target& target, const Server& 
                                             const std::stop_token& stop) {
   ASSIGN_OR_RETURN(const auto found, credential(target, stop));
   ASSIGN_OR_RETURN(const http::Request request, token_request(target, server, scopes, found));
-  auto response = http::send_with_retry(transport_, request, retry_, seams_, stop);
+  auto response = transport_.send(request, stop);
   const std::string who = "the token server of registry " + target.endpoint.name;
   if (!response.ok()) return response.error().in(who);
   if (response->status == 200) return read_token(target, std::move(response).value());
@@ -155,7 +156,7 @@ Result<Authorizer::Token> Authorizer::read_token(const Target& target, http::Res
   const std::string who = "the token server of registry " + target.endpoint.name;
   auto text = read_all(*response.body, kMaxTokenBytes);
   if (!text.ok()) return text.error().in(who);
-  const auto answer = parse_token_answer(*text, seams_.now());
+  const auto answer = parse_token_answer(*text, now_());
   if (!answer) return Error{ErrorCode::kUnavailable, who + " answered something that is not a token"};
   auto& known = found_[{target.endpoint.name, target.repository}];
   if (known && !known->identity_token.empty() && !answer->refresh_token.empty()) {

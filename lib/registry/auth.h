@@ -9,8 +9,8 @@
 #include <stop_token>
 #include <string>
 
+#include "base/clock.h"
 #include "base/result.h"
-#include "http/retry.h"
 #include "http/transport.h"
 #include "registry/challenge.h"
 #include "registry/credentials.h"
@@ -36,18 +36,14 @@ struct Target {
 // Thread-safe. While one thread fetches a token, others that need one wait for it.
 class Authorizer {
  public:
-  Authorizer(http::HttpTransport& transport, const Credentials& credentials, http::RetryPolicy retry,
-             http::RetrySeams seams, http::Timeouts timeouts)
-      : transport_(transport),
-        credentials_(credentials),
-        retry_(retry),
-        seams_(std::move(seams)),
-        timeouts_(timeouts) {}
+  Authorizer(http::HttpTransport& transport, const Credentials& credentials, Clock now, http::Timeouts timeouts)
+      : transport_(transport), credentials_(credentials), now_(std::move(now)), timeouts_(timeouts) {}
 
   // The Authorization value for a request; empty while the server has not asked for any.
   Result<std::string> header_for(const Target& target, const Scopes& scopes, std::stop_token stop);
   // After a 401 to a request that was sent with `used`: what to send instead, or empty when there is nothing better.
-  // Tokens of the challenge's realm are fetched here; a refusal by the token server is kDenied.
+  // Tokens of the challenge's realm are fetched here, in one try: whoever sends the request tries both again. A refusal
+  // by the token server is kDenied, its failure kUnavailable.
   Result<std::string> renew(const Target& target, const Scopes& scopes, const http::Headers& answer,
                             const std::string& used, std::stop_token stop);
   // For messages: what a person should check after a refusal.
@@ -75,8 +71,7 @@ class Authorizer {
 
   http::HttpTransport& transport_;
   const Credentials& credentials_;
-  const http::RetryPolicy retry_;
-  const http::RetrySeams seams_;
+  const Clock now_;
   const http::Timeouts timeouts_;
   std::mutex mutex_;
   std::map<std::string, Server> servers_;                                           // By origin.

@@ -43,7 +43,7 @@ std::optional<std::uint64_t> content_length(const http::Headers& headers) {
 struct Client::State {
   State(http::HttpTransport& transport, ClientOptions given)
       : options(std::move(given)),
-        authorizer(transport, options.credentials, options.retry, options.seams, options.timeouts),
+        authorizer(transport, options.credentials, options.seams.now, options.timeouts),
         wire(transport, authorizer, options.retry, options.seams, options.timeouts) {}
 
   Result<Target> origin(const oci::Reference& reference) const {
@@ -68,6 +68,9 @@ struct Client::State {
   }
   Result<ManifestContent> manifest_from(const Target& target, const oci::Reference& reference,
                                         const std::stop_token& stop);
+  Result<ManifestContent> manifest_once(const Target& target, const oci::Reference& reference,
+                                        const http::Request& request, const std::stop_token& stop,
+                                        const http::Retrier& retrier, std::optional<std::chrono::milliseconds>& wish);
   static Result<ManifestContent> read_manifest(const Target& target, const oci::Reference& reference,
                                                http::Response& response);
   Result<std::optional<oci::Descriptor>> head_manifest(const Target& target, const oci::Reference& reference,
@@ -112,18 +115,28 @@ Result<ManifestContent> Client::manifest(const oci::Reference& reference, std::s
 
 Result<ManifestContent> Client::State::manifest_from(const Target& target, const oci::Reference& reference,
                                                      const std::stop_token& stop) {
-  // Sending has its own tries; these are for answers that break off.
+  // One count of tries, whether sending fails or the answer breaks off.
   http::Retrier retrier = wire.retrier(target, stop);
+  ASSIGN_OR_RETURN(const http::Request request, manifest_request(target, reference, "GET"));
   while (true) {
-    ASSIGN_OR_RETURN(const http::Request request, manifest_request(target, reference, "GET"));
-    ASSIGN_OR_RETURN(http::Response response,
-                     wire.send_retrying(target, request, {pull_scope(target.repository)}, stop));
-    if (response.status != 200) return refusal(authorizer, target, pulling(target, reference), response);
-    auto content = read_manifest(target, reference, response);
+    std::optional<std::chrono::milliseconds> wish;
+    auto content = manifest_once(target, reference, request, stop, retrier, wish);
     if (content.ok()) return content;
     if (stop.stop_requested()) return cancelled();
-    if (!retrier.again(content.error())) return content;
+    if (retrier.again(content.error(), wish)) continue;
+    if (stop.stop_requested()) return cancelled();
+    return content;
   }
+}
+
+Result<ManifestContent> Client::State::manifest_once(const Target& target, const oci::Reference& reference,
+                                                     const http::Request& request, const std::stop_token& stop,
+                                                     const http::Retrier& retrier,
+                                                     std::optional<std::chrono::milliseconds>& wish) {
+  ASSIGN_OR_RETURN(http::Response response, wire.send(target, request, {pull_scope(target.repository)}, stop));
+  if (response.status == 200) return read_manifest(target, reference, response);
+  wish = retrier.wish_of(response);
+  return refusal(authorizer, target, pulling(target, reference), response);
 }
 
 Result<ManifestContent> Client::State::read_manifest(const Target& target, const oci::Reference& reference,
@@ -158,7 +171,8 @@ Result<std::optional<oci::Descriptor>> Client::State::head_manifest(const Target
   const std::optional<oci::Descriptor> untold;
   ASSIGN_OR_RETURN(const http::Request request, manifest_request(target, reference, "HEAD"));
   ASSIGN_OR_RETURN(http::Response response, wire.send_retrying(target, request, {pull_scope(target.repository)}, stop));
-  // Some servers answer HEAD with what they would not answer GET; only a success is believed.
+  if (http::is_transient(response.status)) return refusal(authorizer, target, pulling(target, reference), response);
+  // Some servers answer HEAD with what they would not answer GET; else only a success is believed.
   if (response.status != 200) return untold;
   const auto digest = oci::Digest::parse(response.headers.find("Docker-Content-Digest").value_or(""));
   const auto size = content_length(response.headers);

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "http/retry.h"
+
 namespace imagebuild::registry {
 namespace {
 

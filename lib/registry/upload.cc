@@ -44,6 +44,7 @@ class Upload::Slice final : public ByteSource {
     auto count = feed_->source->read(buffer);
     if (!count.ok()) {
       feed_->source.reset();
+      feed_->failed = true;
       return count;
     }
     feed_->position += *count;
@@ -83,10 +84,11 @@ Status Upload::run(std::optional<UploadSession> session) {
     if (done.ok()) return done;
     session.reset();
     if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
-    if (!again(done.error())) return done;
-    // The last answer may have been lost on its way back.
-    ASSIGN_OR_RETURN(const bool there, exists());
-    if (there) return ok();
+    if (!again(done.error())) {
+      if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+      return done;
+    }
+    if (std::exchange(committing_, false) && arrived()) return ok();
   }
 }
 
@@ -119,6 +121,7 @@ Status Upload::put_end(const UploadSession& session, std::optional<http::Request
                         .url = session.location.with_query("digest", blob_.digest.str()),
                         .headers = {{"Content-Type", "application/octet-stream"}},
                         .body = std::move(body)};
+  committing_ = true;
   ASSIGN_OR_RETURN(http::Response response, wire_.send(target_, std::move(request), scopes_, stop_));
   return check_created(response);
 }
@@ -139,19 +142,11 @@ Status Upload::send_chunks(UploadSession session) {
   std::uint64_t offset = 0;
   while (offset < blob_.size_bytes) {
     const std::uint64_t before = offset;
-    Status sent = send_chunk(session, offset);
-    if (sent.ok()) {
-      retrier_.reset();
-      continue;
+    const Status sent = send_chunk(session, offset);
+    if (!sent.ok()) {
+      if (chunk_bytes_ == 0 || feed_->failed) return sent;
+      RETURN_IF_ERROR(recover(session, offset, sent.error()));
     }
-    if (chunk_bytes_ == 0) return sent;
-    if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
-    if (!again(sent.error())) return sent;
-    feed_->source.reset();
-    const auto asked = ask_offset(session);
-    // Not to be told: everything is sent again in a new session, if the policy grants one more try.
-    if (!asked.ok()) return asked.error();
-    offset = *asked;
     if (offset > before) retrier_.reset();
   }
   return put_end(session, std::nullopt);
@@ -181,33 +176,56 @@ Status Upload::send_chunk(UploadSession& session, std::uint64_t& offset) {
   ASSIGN_OR_RETURN(const UploadSession next, parse_session(target_, request, response));
   session.location = next.location;
   const auto received = received_bytes(response.headers.find("Range").value_or(""));
-  offset = received && *received > 0 ? std::min(*received, blob_.size_bytes) : offset + size;
+  const std::uint64_t now_at = received && *received > 0 ? *received : offset + size;
+  if (now_at <= offset || now_at > offset + size) return unavailable(target_, "miscounts an upload that is under way");
+  offset = now_at;
   return ok();
 }
 
-Result<std::uint64_t> Upload::ask_offset(UploadSession& session) {
+// Waits and asks how much has arrived, until the registry tells or the tries are used up. When it does not know the
+// upload any more, everything is sent again in a new one, if the policy grants one more try.
+Status Upload::recover(UploadSession& session, std::uint64_t& offset, Error error) {
+  feed_->source.reset();
+  while (again(error)) {
+    bool gone = false;
+    const Status asked = ask_offset(session, offset, gone);
+    if (asked.ok() || gone) return asked;
+    error = asked.error();
+  }
+  if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+  return error;
+}
+
+Status Upload::ask_offset(UploadSession& session, std::uint64_t& offset, bool& gone) {
   const http::Request request{.url = session.location};
-  ASSIGN_OR_RETURN(http::Response response, wire_.send_retrying(target_, request, scopes_, stop_));
+  ASSIGN_OR_RETURN(http::Response response, wire_.send(target_, request, scopes_, stop_));
+  if (http::is_transient(response.status)) return refused(response);
+  gone = true;
+  drain(response);
   if (response.status != 204 && response.status != 200) {
-    drain(response);
     return unavailable(target_, "forgot an upload that was under way");
   }
-  drain(response);
   const auto received = received_bytes(response.headers.find("Range").value_or(""));
-  if (!received || *received > blob_.size_bytes)
+  if (!received || *received > blob_.size_bytes) {
     return unavailable(target_, "does not say how much of an upload it has");
+  }
   if (response.headers.find("Location")) {
     ASSIGN_OR_RETURN(const UploadSession next, parse_session(target_, request, response));
     session.location = next.location;
   }
-  return *received;
+  gone = false;
+  offset = *received;
+  return ok();
 }
 
 http::RequestBody Upload::slice(std::uint64_t offset, std::uint64_t size_bytes) {
   const bool last = offset + size_bytes == blob_.size_bytes;
   auto open = [feed = feed_, &opener = open_, offset, size_bytes, last]() -> Result<std::unique_ptr<ByteSource>> {
     if (!feed->source || feed->position != offset) {
-      ASSIGN_OR_RETURN(feed->source, opener(offset));
+      auto source = opener(offset);
+      feed->failed = !source.ok();
+      if (!source.ok()) return source.error();
+      feed->source = std::move(source).value();
       feed->position = offset;
     }
     return std::unique_ptr<ByteSource>(std::make_unique<Slice>(feed, size_bytes, last));
@@ -215,15 +233,19 @@ http::RequestBody Upload::slice(std::uint64_t offset, std::uint64_t size_bytes) 
   return {.open = std::move(open), .size_bytes = size_bytes};
 }
 
-Result<bool> Upload::exists() {
-  ASSIGN_OR_RETURN(http::Url url, target_.url("blobs/" + blob_.digest.str()));
-  const http::Request request{.method = "HEAD", .url = std::move(url)};
-  ASSIGN_OR_RETURN(const http::Response response, wire_.send_retrying(target_, request, scopes_, stop_));
-  return response.status == 200;
+// Whether an upload whose end failed has arrived all the same: the answer may have been lost on its way back. One
+// try: not to know means to send again.
+bool Upload::arrived() {
+  auto url = target_.url("blobs/" + blob_.digest.str());
+  if (!url.ok()) return false;
+  const http::Request request{.method = "HEAD", .url = std::move(url).value()};
+  const auto response = wire_.send(target_, request, scopes_, stop_);
+  return response.ok() && response->status == 200;
 }
 
 bool Upload::again(const Error& error) {
-  return retrier_.again(error, std::exchange(wish_, std::nullopt));
+  const auto wish = std::exchange(wish_, std::nullopt);
+  return !feed_->failed && retrier_.again(error, wish);
 }
 
 Error Upload::refused(http::Response& response) {

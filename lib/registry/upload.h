@@ -35,6 +35,7 @@ class Upload {
   struct Feed {
     std::unique_ptr<ByteSource> source;
     std::uint64_t position = 0;
+    bool failed = false;  // The content itself could not be read: whoever made it has tried what there is to try.
   };
   class Slice;
 
@@ -43,11 +44,12 @@ class Upload {
   Status send_whole(const UploadSession& session);
   Status send_chunks(UploadSession session);
   Status send_chunk(UploadSession& session, std::uint64_t& offset);
-  Result<std::uint64_t> ask_offset(UploadSession& session);
+  Status recover(UploadSession& session, std::uint64_t& offset, Error error);
+  Status ask_offset(UploadSession& session, std::uint64_t& offset, bool& gone);
   Status put_end(const UploadSession& session, std::optional<http::RequestBody> body);
   Status check_created(http::Response& response);
   http::RequestBody slice(std::uint64_t offset, std::uint64_t size_bytes);
-  Result<bool> exists();
+  bool arrived();
   bool again(const Error& error);
   Error refused(http::Response& response);
 
@@ -60,6 +62,7 @@ class Upload {
   const Scopes scopes_;
   http::Retrier retrier_;
   std::optional<std::chrono::milliseconds> wish_;  // How long the server asked to wait after the last failure.
+  bool committing_ = false;                        // The last request was the one that ends an upload.
   std::shared_ptr<Feed> feed_ = std::make_shared<Feed>();
 };
 
