@@ -8,7 +8,10 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <functional>
+#include <string>
+#include <string_view>
 
 namespace imagebuild::archive {
 
@@ -59,6 +62,20 @@ Status set_xattrs(const Node& node, bool keep_owners,
   return ok();
 }
 
+// A folder that was there before keeps nothing that its new entry does not have. Only user.*: the other namespaces hold
+// what the system itself adds.
+Status remove_other_xattrs(int fd, const Node& node) {
+  std::array<char, 64 * 1024> names;
+  const ssize_t size = ::flistxattr(fd, names.data(), names.size());
+  if (size < 0 && errno == ENOTSUP) return ok();
+  if (size < 0) return system_error("cannot list the extended attributes", errno);
+  for (const char* name = names.data(); name < names.data() + size; name += std::strlen(name) + 1) {
+    if (!std::string_view(name).starts_with("user.") || node.xattrs.contains(name)) continue;
+    if (::fremovexattr(fd, name) != 0) return system_error(std::string("cannot remove the attribute ") + name, errno);
+  }
+  return ok();
+}
+
 // chmod without following a symlink. glibc's way needs /proc, the system call does not.
 Status set_mode(int folder_fd, const std::string& name, std::uint32_t mode) {
   struct stat status {};
@@ -87,6 +104,7 @@ Status set_file_attributes(int fd, const Node& node, bool keep_owners) {
 }
 
 Status set_folder_attributes(int fd, const Node& node, bool keep_owners) {
+  RETURN_IF_ERROR(remove_other_xattrs(fd, node));
   return set_open(fd, node, node.mode | kOwnerAccess, keep_owners);
 }
 

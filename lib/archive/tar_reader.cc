@@ -61,6 +61,8 @@ struct TarReader::State {
 
   static la_ssize_t feed(::archive* reader, void* self, const void** buffer);
   Error failure(const char* doing) const;
+  // Reads what is behind the archive's end: a source that verifies what it gives does so at its own end.
+  Status drain();
   Result<Node> node_of(::archive_entry* entry);
   Status take_names(::archive_entry* entry, Node& node) const;
   Status take_numbers(::archive_entry* entry, Node& node);
@@ -113,6 +115,13 @@ la_ssize_t TarReader::State::feed(::archive* reader, void* self, const void** bu
   return ARCHIVE_FATAL;
 }
 
+Status TarReader::State::drain() {
+  while (true) {
+    ASSIGN_OR_RETURN(const std::size_t count, source.read(input));
+    if (count == 0) return ok();
+  }
+}
+
 Error TarReader::State::failure(const char* doing) const {
   if (source_error) return *source_error;
   const char* text = ::archive_error_string(reader.get());
@@ -153,6 +162,7 @@ Result<std::optional<Node>> TarReader::next() {
   if (result == ARCHIVE_EOF) {
     if (state.source_error) return *state.source_error;
     state.ended = true;
+    RETURN_IF_ERROR(state.drain());
     return std::optional<Node>();
   }
   if (result == ARCHIVE_WARN) {
