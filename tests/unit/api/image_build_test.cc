@@ -135,7 +135,8 @@ TEST(ImageBuildStatus, IsReadBackAsItWasWritten) {
   status.observed_generation = 4;
   status.phase = BuildPhase::kBuilding;
   status.start_time = parse_time("2024-05-01T12:00:00Z");
-  status.conditions = {{kReadyCondition, ConditionStatus::kFalse, 4, status.start_time, reason::kBuilding, "stage 1 of 2"}};
+  status.conditions = {
+      {kReadyCondition, ConditionStatus::kFalse, 4, status.start_time, reason::kBuilding, "stage 1 of 2"}};
   status.stages = {{.name = "build", .work = {.phase = WorkPhase::kRunning, .pod = "p", .attempts = 2, .retries = 1}}};
   status.failure = FailureStatus{.stage = "build", .line = 7, .exit_code = 2, .log_tail = {"a", ""}};
   const std::string text = status_json(status);
