@@ -76,12 +76,10 @@ class Comparison {
   Status compare(const Object& was, const Object& is, const std::string& path) {
     const std::size_t entries = entries_.size();
     const bool changed = !same(was, is);
-    // The time of a phantom folder moves when the runtime's own names in it do; that alone does not make it real. A
-    // file with another time is another file, even if it got the number of the one that was removed.
-    const bool times_count = !S_ISDIR(is.mode);
-    const bool stays_phantom = was.phantom && was.inode == is.inode && was.mode == is.mode && was.uid == is.uid &&
-                               was.gid == is.gid && was.size_bytes == is.size_bytes && was.text == is.text &&
-                               (!times_count || was.ctime_ns == is.ctime_ns);
+    // The time of a phantom folder moves when the runtime's own names in it do; that alone does not make it real.
+    const bool only_time = S_ISDIR(was.mode) && was.inode == is.inode && was.mode == is.mode && was.uid == is.uid &&
+                           was.gid == is.gid && was.text == is.text;
+    const bool stays_phantom = was.phantom && (!changed || only_time);
     if (changed && !stays_phantom) RETURN_IF_ERROR(put(path));
     if (S_ISDIR(is.mode)) RETURN_IF_ERROR(compare_folders(same_type(was, is) ? &was : nullptr, is, path));
     if (stays_phantom && entries_.size() > entries) RETURN_IF_ERROR(put(path));

@@ -79,6 +79,7 @@ Result<std::vector<std::string>> IndexStage::LayerContent::files() {
 Status IndexStage::add_layer(const std::filesystem::path& stage_folder, const api::LayerReport& layer) {
   ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> tar, open_layer_file(stage_folder, layer));
   RETURN_IF_ERROR(archive::apply_layer_to_index(*tar, {"etc/passwd", "etc/group"}, index_));
+  RETURN_IF_ERROR(finish_layer_file(*tar));
   if (needs_content_) {
     layers_.push_back(std::make_unique<LayerContent>(stage_folder, layer));
     LayerContent* content = layers_.back().get();

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <array>
 #include <string>
 #include <system_error>
 
@@ -73,6 +74,14 @@ Result<std::unique_ptr<ByteSource>> open_layer_file(const std::filesystem::path&
   ASSIGN_OR_RETURN(UniqueFd fd, open_file(path, O_RDONLY));
   auto blob = oci::verified(std::make_unique<FileSource>(std::move(fd)), digest, layer.size_bytes);
   return oci::open_layer(std::move(blob), layer.media_type, diff_id);
+}
+
+Status finish_layer_file(ByteSource& tar) {
+  std::array<std::byte, 16 * 1024> buffer;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::size_t size, tar.read(buffer));
+    if (size == 0) return imagebuild::ok();
+  }
 }
 
 }  // namespace imagebuild::builder

@@ -28,4 +28,7 @@ Result<api::LayerReport> write_layer(const LayerEntries& entries, int step, cons
 Result<std::unique_ptr<ByteSource>> open_layer_file(const std::filesystem::path& stage_folder,
                                                     const api::LayerReport& layer);
 
+// Reads what follows the tar's end: only then is it known that the layer was the one that was promised.
+Status finish_layer_file(ByteSource& tar);
+
 }  // namespace imagebuild::builder

@@ -20,7 +20,8 @@ Status LiveStage::add_layer(const std::filesystem::path& stage_folder, const api
   options.on_node = [this](const archive::Node& node) {
     if (!last_part(node.path).starts_with(".wh.")) root_.made(node.path);
   };
-  return archive::extract(*tar, root_.fd(), options);
+  RETURN_IF_ERROR(archive::extract(*tar, root_.fd(), options));
+  return finish_layer_file(*tar);
 }
 
 Status LiveStage::put(const LayerEntries& entries, std::stop_token stop) {
