@@ -225,6 +225,8 @@ void walk(F& f, ImageStatus& v) {
   f("digest", v.digest);
   f("sizeBytes", v.size_bytes);
   f("layers", v.layers);
+  f("generation", v.generation);
+  f("completionTime", v.completion_time);
 }
 template <class F>
 void walk(F& f, FailureStatus& v) {

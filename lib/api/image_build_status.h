@@ -73,6 +73,8 @@ struct ImageStatus {
   std::string digest;
   std::int64_t size_bytes = 0;  // Config and compressed layers.
   std::int64_t layers = 0;
+  std::int64_t generation = 0;  // Of the ImageBuild, when its build began.
+  std::optional<WallTime> completion_time;
   bool operator==(const ImageStatus&) const = default;
 };
 struct FailureStatus {

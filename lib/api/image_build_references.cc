@@ -1,0 +1,32 @@
+#include "api/image_build_references.h"
+
+#include <set>
+
+namespace imagebuild::api {
+
+std::vector<Reference> references(const ImageBuildSpec& spec) {
+  using enum Reference::Kind;
+  std::set<Reference> found;
+  const auto secret = [&](const std::optional<SecretRef>& ref) {
+    if (ref) found.insert({kSecret, ref->name, ""});
+  };
+  const Source& source = spec.source;
+  if (source.git) secret(source.git->secret);
+  if (source.http) secret(source.http->secret);
+  if (source.config_map) found.insert({kConfigMap, source.config_map->name, ""});
+  if (source.claim) found.insert({kClaim, source.claim->claim_name, ""});
+  for (const BuildArg& arg : spec.build_args) {
+    if (!arg.value_from || !arg.value_from->config_map_key) continue;
+    found.insert({kConfigMap, arg.value_from->config_map_key->name, arg.value_from->config_map_key->key});
+  }
+  for (const BuildSecret& own : spec.secrets) found.insert({kSecret, own.key.name, own.key.key});
+  secret(spec.output.push_secret);
+  for (const SecretRef& ref : spec.image_pull_secrets) secret(ref);
+  const std::string& storage_class = spec.artifacts.volume.storage_class_name;
+  if (spec.artifacts.transport == Transport::kVolume && !storage_class.empty()) {
+    found.insert({kStorageClass, storage_class, ""});
+  }
+  return {found.begin(), found.end()};
+}
+
+}  // namespace imagebuild::api

@@ -1,0 +1,40 @@
+#include "build/reconcile_names.h"
+
+#include "oci/digest.h"
+
+namespace imagebuild::build {
+
+namespace {
+
+constexpr std::size_t kMaxName = 63;
+constexpr std::size_t kHashDigits = 8;
+
+std::string object_name(const api::ImageBuild& build, std::int64_t generation, const std::string& suffix) {
+  const std::string tail = "-" + std::string(oci::Digest::of(build.uid).hex().substr(0, kHashDigits)) + "-" +
+                           std::to_string(generation) + "-" + suffix;
+  std::string head = build.name.substr(0, kMaxName - tail.size());
+  for (char& c : head) {
+    if (c == '.') c = '-';
+  }
+  while (!head.empty() && head.back() == '-') head.pop_back();
+  return head + tail;
+}
+
+}  // namespace
+
+std::string pod_name(const api::ImageBuild& build, std::int64_t generation, const Work& work, std::int64_t attempt) {
+  const std::string what = work.role == PodRole::kPrepare   ? "prepare"
+                           : work.role == PodRole::kPublish ? "publish"
+                                                            : "s" + std::to_string(work.stage);
+  return object_name(build, generation, what + "-" + std::to_string(attempt));
+}
+
+std::string claim_name(const api::ImageBuild& build, std::int64_t generation) {
+  return object_name(build, generation, "artifacts");
+}
+
+std::string record_name(const api::ImageBuild& build, std::int64_t generation) {
+  return object_name(build, generation, "plan");
+}
+
+}  // namespace imagebuild::build
