@@ -1,0 +1,34 @@
+#include "api/image_build_references.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace imagebuild::api {
+namespace {
+
+TEST(References, AreWhateverTheSpecNamesEachOnce) {
+  using enum Reference::Kind;
+  ImageBuildSpec spec;
+  spec.source.git = GitSource{.url = "https://git.example/a", .secret = SecretRef{"git"}};
+  spec.build_args = {{"A", {}, ValueFrom{KeyRef{"args", "a"}}}, {"B", "1", {}}};
+  spec.secrets = {{"token", {"tokens", "npm"}}};
+  spec.output.push_secret = SecretRef{"push"};
+  spec.image_pull_secrets = {{"pull"}, {"push"}};
+  spec.artifacts.volume.storage_class_name = "fast";
+  EXPECT_THAT(references(spec),
+              testing::ElementsAre(Reference{kSecret, "git", ""}, Reference{kSecret, "pull", ""},
+                                   Reference{kSecret, "push", ""}, Reference{kSecret, "tokens", "npm"},
+                                   Reference{kConfigMap, "args", "a"}, Reference{kStorageClass, "fast", ""}));
+}
+
+TEST(References, NameTheSourcesOfFilesButNoUnusedStorageClass) {
+  using enum Reference::Kind;
+  ImageBuildSpec spec;
+  spec.source.config_map = ConfigMapRef{"ctx"};
+  spec.source.claim = ClaimSource{"src"};
+  spec.artifacts = {.transport = Transport::kRegistry, .volume = {.storage_class_name = "fast"}, .repository = "r/c"};
+  EXPECT_THAT(references(spec), testing::ElementsAre(Reference{kConfigMap, "ctx", ""}, Reference{kClaim, "src", ""}));
+}
+
+}  // namespace
+}  // namespace imagebuild::api
