@@ -179,6 +179,18 @@ TEST_F(ComputeStage, SaysThatAFileChangedWhileItWasRead) {
   EXPECT_FALSE(fs::exists(volume_.path() / "stages/0/layers/0.tar.gz"));
 }
 
+TEST_F(ComputeStage, SaysWhichLayerFilledTheDisk) {
+  add_context({"x =content"});
+  add_stage("app", api::Scratch{}).steps = {copy("x", "/x")};
+  fs::create_directories(volume_.path() / "stages/0/layers");
+  fs::create_symlink("/dev/full", volume_.path() / "stages/0/layers/0.tar.gz");
+  const auto report = run(0);
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  ASSERT_TRUE(report->failure);
+  EXPECT_EQ(report->failure->code, "Exhausted");
+  EXPECT_THAT(report->failure->message, HasSubstr("the disk is full: writing the layer of step 1"));
+}
+
 TEST_F(ComputeStage, DoesNotTrustAParentsReport) {
   add_context({"x =content"});
   add_stage("parent", api::Scratch{}).steps = {copy("x", "/x")};
