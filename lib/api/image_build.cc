@@ -98,7 +98,10 @@ class Reader {
   template <class T>
   void read(const json& in, const std::string& where, std::map<std::string, T>& value) {
     if (!in.is_object()) return fail(where, "must be an object");
-    for (const auto& [key, element] : in.items()) read(element, where + "." + key, value[key]);
+    for (const auto& [key, element] : in.items()) {
+      std::string name = where;
+      read(element, name.append(".").append(key), value[key]);
+    }
   }
   template <class E>
   requires std::is_enum_v<E>

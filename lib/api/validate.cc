@@ -1,6 +1,7 @@
 #include "api/validate.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <set>
 #include <string_view>
@@ -59,7 +60,7 @@ class Validator {
     std::set<std::string> seen;
     for (const T& element : list) {
       const std::string own = name_of(element);
-      if (!seen.insert(own).second) problem(field + "[" + own + "]", "is there twice");
+      if (!seen.insert(own).second) problem(entry(field, own), "is there twice");
     }
   }
   void image(const std::string& field, const std::string& text) {
@@ -229,7 +230,7 @@ class Validator {
     for (const auto& [what, list] :
          {std::pair{"requests", &pod.resources.requests}, std::pair{"limits", &pod.resources.limits}}) {
       for (const auto& [resource, quantity] : *list) {
-        const std::string at = field + ".resources." + what + "." + resource;
+        const std::string at = below(field, {"resources", what, resource});
         const std::optional<double> value = parse_quantity(quantity.text);
         if (!value) problem(at, "'" + quantity.text + "' is not a quantity such as 500m or 2Gi");
         if (value && *value < 0) problem(at, "must not be negative");
@@ -237,7 +238,7 @@ class Validator {
     }
     for (const auto& [key, value] : pod.node_selector) {
       if (key.empty()) problem(field + ".nodeSelector", "must not have an empty key");
-      if (value.size() > 63) problem(field + ".nodeSelector." + key, "must not be longer than 63 characters");
+      if (value.size() > 63) problem(below(field, {"nodeSelector", key}), "must not be longer than 63 characters");
     }
     for (std::size_t i = 0; i < pod.tolerations.size(); ++i) {
       toleration(field + ".tolerations[" + std::to_string(i) + "]", pod.tolerations[i]);
@@ -264,7 +265,8 @@ class Validator {
       if (limit == needs.limits.end()) continue;
       const auto wanted = parse_quantity(request.text), most = parse_quantity(limit->second.text);
       if (wanted && most && *wanted > *most) {
-        problem(field + ".resources.requests." + resource, "must not be more than the limit " + limit->second.text);
+        problem(below(field, {"resources", "requests", resource}),
+                "must not be more than the limit " + limit->second.text);
       }
     }
   }
@@ -324,6 +326,14 @@ class Validator {
     return value;
   }
 
+  // "field[key]" and "field.one.two".
+  static std::string entry(std::string field, std::string_view key) {
+    return field.append("[").append(key).append("]");
+  }
+  static std::string below(std::string field, std::initializer_list<std::string_view> members) {
+    for (const std::string_view member : members) field.append(".").append(member);
+    return field;
+  }
   static bool has_space(const std::string& text) {
     return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; });
   }

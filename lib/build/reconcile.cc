@@ -266,7 +266,7 @@ class Reconciler {
   }
 
   std::string message_of(const WorkStatus& status, const Followed& followed) const {
-    const std::string what = followed.verdict.message;
+    const std::string& what = followed.verdict.message;
     if (status.reason != reason::kRetriesExhausted) return what;
     return "the infrastructure lost it " + std::to_string(status.retries) + " times" +
            (what.empty() ? "" : "; the last time: " + what);
