@@ -87,16 +87,6 @@ Result<fs::path> find_stage_program() {
   return program;
 }
 
-std::vector<std::string> secret_ids(const api::PlanStage& stage) {
-  std::set<std::string> ids;
-  for (const api::Step& step : stage.steps) {
-    if (const auto* run = std::get_if<api::RunStep>(&step.action)) {
-      for (const api::SecretMount& secret : run->secrets) ids.insert(secret.id);
-    }
-  }
-  return {ids.begin(), ids.end()};
-}
-
 std::vector<Bind> stage_binds(const RuntimeSettings& settings, const api::Plan& plan, int stage,
                               const std::map<std::string, fs::path>& files) {
   const std::string mount_point = volume::kMountPoint;
@@ -150,8 +140,8 @@ struct LocalRuntime::Container {
   std::optional<Mount> root;
 };
 
-Status LocalRuntime::write_secrets(const api::PlanStage& stage, Container& container) const {
-  const std::vector<std::string> ids = secret_ids(stage);
+Status LocalRuntime::write_secrets(const api::Plan& plan, int stage, Container& container) const {
+  const std::vector<std::string> ids = api::secret_ids(plan, stage);
   if (ids.empty()) return ok();
   const fs::path folder = container.folder / "secrets";
   if (::mkdir(folder.c_str(), 0700) != 0) return system_error(folder.string(), errno);
@@ -176,7 +166,7 @@ Status LocalRuntime::prepare(const api::Plan& plan, int stage, const std::vector
   if (error) return system_error(container.folder.string(), error.value());
   ASSIGN_OR_RETURN(Mount root, mount_overlay(overlay, layers));
   container.root.emplace(std::move(root));
-  RETURN_IF_ERROR(write_secrets(plan.stages[static_cast<std::size_t>(stage)], container));
+  RETURN_IF_ERROR(write_secrets(plan, stage, container));
   container.files["hosts"] = container.folder / "hosts";
   RETURN_IF_ERROR(write_hosts(container.files["hosts"]));
   if (is_file("/etc/resolv.conf")) {

@@ -33,9 +33,6 @@ Result<std::string> find_runtime();
 // imagebuild-stage, which lies beside the running program.
 Result<std::filesystem::path> find_stage_program();
 
-// The secrets that RUN steps of the stage name: sorted, each once.
-std::vector<std::string> secret_ids(const api::PlanStage& stage);
-
 // Everything below volume::kMountPoint in the stage's container, and the host's name-resolution files. `files` are
 // those prepared for this container: {"hosts": …, "secrets": …}; what is missing in it is not mounted. Pure.
 std::vector<Bind> stage_binds(const RuntimeSettings& settings, const api::Plan& plan, int stage,
@@ -62,7 +59,7 @@ class LocalRuntime {
   struct Container;
   Status prepare(const api::Plan& plan, int stage, const std::vector<std::filesystem::path>& layers,
                  Container& container) const;
-  Status write_secrets(const api::PlanStage& stage, Container& container) const;
+  Status write_secrets(const api::Plan& plan, int stage, Container& container) const;
   RuntimeSettings settings_;
   std::map<std::string, std::string> secrets_;
   ProcessRunner& processes_;

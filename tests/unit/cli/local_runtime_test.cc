@@ -55,21 +55,6 @@ TEST(StageBindsTest, MountsTheTarOfATarContextAndTheStagesBelow) {
   EXPECT_THAT(lines, Contains("/b/secrets /.imagebuild/secrets ro"));
 }
 
-TEST(SecretIdsTest, NamesEachSecretOfTheStageOnceSorted) {
-  api::PlanStage stage;
-  const auto run_with = [](const std::vector<std::string>& ids) {
-    api::RunStep run;
-    for (const std::string& id : ids) {
-      api::SecretMount mount;
-      mount.id = id;
-      run.secrets.push_back(mount);
-    }
-    return run;
-  };
-  stage.steps = {step_at(1, "RUN", run_with({"b", "a"})), step_at(2, "RUN", run_with({"a", "c"}))};
-  EXPECT_THAT(secret_ids(stage), ElementsAre("a", "b", "c"));
-}
-
 TEST(RuntimeErrorTest, SaysWhyTheContainerDidNotRun) {
   EXPECT_EQ(runtime_error("/usr/bin/runc", 1, "time=… level=error msg=\"first\"\nlast words\n").message,
             "runc could not run the stage's container (exit status 1): last words");
