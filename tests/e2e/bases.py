@@ -58,7 +58,7 @@ def _debian_mirror() -> str:
         text = source.read_text() if source.is_file() else ""
         if found := re.search(r"(?m)^(?:URIs:|deb)\s+(?:\[.*?\]\s+)?(https?://\S+/debian)/?(?:\s|$)", text):
             return found[1]
-    return "http://deb.debian.org/debian"
+    raise AssertionError("no Debian mirror is configured in /etc/apt; the base images are made from its packages")
 
 
 def _layer_stamp(name: str) -> str:
