@@ -135,7 +135,7 @@ void show(const api::Plan& plan, int stage, const api::StageEvent& event) {
                  [&](const api::StageDone& done) {
                    if (!done.report.failure) return;
                    const api::Failure& failure = *done.report.failure;
-                   const std::string where = plan.dockerfile + ":" + std::to_string(failure.at.line);
+                   const std::string where = api::place(plan, failure.at);
                    write_or_end(2, where + ": stage '" + failure.stage + "': " + failure.message + "\n");
                  },
              },

@@ -85,9 +85,8 @@ Status check_platforms(const api::Plan& plan) {
     ASSIGN_OR_RETURN(const oci::Platform platform, oci::Platform::parse(stage.platform));
     if (oci::Platform::host().accepts(platform)) continue;
     return Error{ErrorCode::kUnsupported,
-                 plan.dockerfile + ":" + std::to_string(stage.at.line) + ": stage '" +
-                     stage_title(plan, static_cast<int>(i)) + "' runs programs for " + stage.platform +
-                     ", but this machine is " + oci::Platform::host().str() +
+                 api::place(plan, stage.at) + ": stage '" + stage_title(plan, static_cast<int>(i)) +
+                     "' runs programs for " + stage.platform + ", but this machine is " + oci::Platform::host().str() +
                      "; build it on such a machine, or let the stage run on this one with FROM "
                      "--platform=$BUILDPLATFORM"};
   }

@@ -90,7 +90,7 @@ std::string failure_text(const api::Plan& plan, const api::Failure& failure, std
 
 Error failure_error(const api::Plan& plan, const api::Failure& failure) {
   std::string where;
-  if (failure.at.line > 0) where = plan.dockerfile + ":" + std::to_string(failure.at.line) + ": ";
+  if (failure.at.line > 0) where = api::place(plan, failure.at) + ": ";
   const std::optional<int> stage = stage_index(plan, failure.stage);
   where += "stage '" + (stage ? stage_title(plan, *stage) : failure.stage) + "': ";
   return Error{api::parse_error_code(failure.code), where + failure.message + hint_for(failure.exit_code)};

@@ -36,8 +36,7 @@ Status check_required_secrets(const api::Plan& plan, const std::map<std::string,
         const auto near = nearest(secret.id, given);
         return Error{
             ErrorCode::kInvalidInput,
-            plan.dockerfile + ":" + std::to_string(step.at.line) + ": the RUN needs the secret '" + secret.id +
-                "', which is not given" +
+            api::place(plan, step.at) + ": the RUN needs the secret '" + secret.id + "', which is not given" +
                 (near ? "; did you mean '" + *near + "'?"
                       : "; add --secret id=" + secret.id + ",src=FILE or --secret id=" + secret.id + ",env=VARIABLE")};
       }

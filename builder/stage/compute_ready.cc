@@ -36,9 +36,9 @@ Status compute_ready_stages(const api::Plan& plan, const std::filesystem::path& 
       job.compression = compression;
       ASSIGN_OR_RETURN(const api::StageReport report, compute_stage(plan, job, stop));
       if (report.failure) {
-        return Error{api::parse_error_code(report.failure->code),
-                     plan.dockerfile + ":" + std::to_string(report.failure->at.line) + ": stage '" +
-                         report.failure->stage + "': " + report.failure->message};
+        return Error{api::parse_error_code(report.failure->code), api::place(plan, report.failure->at) + ": stage '" +
+                                                                      report.failure->stage +
+                                                                      "': " + report.failure->message};
       }
       states[static_cast<std::size_t>(stage)] = StageState::kDone;
       progress = true;

@@ -260,6 +260,12 @@ Result<Plan> Plan::parse(std::string_view text) {
   return plan;
 }
 
+std::string place(const Plan& plan, const SourceLine& at) {
+  std::string text = plan.dockerfile + ":" + std::to_string(at.line);
+  if (at.column > 0) text += ":" + std::to_string(at.column);
+  return text;
+}
+
 std::vector<int> base_chain(const Plan& plan, int stage) {
   std::vector<int> chain{stage};
   while (const auto* on = std::get_if<OnStage>(&plan.stages[static_cast<std::size_t>(chain.back())].base)) {

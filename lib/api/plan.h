@@ -153,6 +153,8 @@ struct Plan {
   static Result<Plan> parse(std::string_view json);  // kCorrupt for anything but a plan of this version.
 };
 
+// "Dockerfile:3:1": how messages name a place in the plan's Dockerfile; without the column where it is not known (0).
+std::string place(const Plan& plan, const SourceLine& at);
 // The image at the bottom of a stage's chain of bases; nullptr for scratch.
 const BaseImage* root_image(const Plan& plan, int stage);
 // The stages from the bottom of the chain up to `stage` itself.

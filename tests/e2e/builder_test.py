@@ -60,7 +60,7 @@ class BuilderTest(EndToEndTest):
     def test_a_mistake_in_a_computed_stage_is_located(self):
         prepared = self.prepare({"Dockerfile": "FROM scratch\nCOPY nothing /\n"})
         self.assertEqual(prepared.returncode, 1)
-        self.assertIn("Dockerfile:2: ", prepared.stderr)
+        self.assertIn("Dockerfile:2:1: ", prepared.stderr)
 
 
 if __name__ == "__main__":

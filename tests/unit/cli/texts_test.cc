@@ -110,7 +110,7 @@ TEST(FailureTextTest, LeavesOutLinesThatAreNotThere) {
 
 TEST(FailureTextTest, ErrorHasPlaceStageAndWhatToDo) {
   api::Failure failure = failed_make();
-  EXPECT_EQ(failure_error(sample_plan(), failure).message, "Dockerfile:3: stage 'build': RUN make: exit status 2");
+  EXPECT_EQ(failure_error(sample_plan(), failure).message, "Dockerfile:3:1: stage 'build': RUN make: exit status 2");
   EXPECT_EQ(failure_error(sample_plan(), failure).exit_status(), kExitFailed);
   failure.exit_code = 127;
   EXPECT_THAT(failure_error(sample_plan(), failure).message, HasSubstr("not found"));
@@ -183,7 +183,7 @@ TEST(SecretsTest, WantsRequiredSecretsBeforeAnythingRuns) {
   std::get<api::RunStep>(plan.stages[0].steps[1].action).secrets[0].required = true;
   const Status missing = check_required_secrets(plan, {});
   ASSERT_FALSE(missing.ok());
-  EXPECT_THAT(missing.error().message, HasSubstr("Dockerfile:3: the RUN needs the secret 'token'"));
+  EXPECT_THAT(missing.error().message, HasSubstr("Dockerfile:3:1: the RUN needs the secret 'token'"));
   EXPECT_THAT(check_required_secrets(plan, {{"tokne", ""}}).error().message, HasSubstr("did you mean 'tokne'?"));
   EXPECT_TRUE(check_required_secrets(plan, {{"token", ""}}).ok());
 }
