@@ -1,6 +1,7 @@
 #include "container.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
@@ -68,7 +69,9 @@ archive::TreeIndex index_of(const fs::path& folder) {
 
 }  // namespace
 
-std::optional<std::string> why_no_containers() {
+namespace {
+
+std::optional<std::string> what_is_missing() {
   if (::geteuid() != 0) return "needs root";
   if (!fs::exists("/bin/busybox")) return "needs /bin/busybox (package busybox-static)";
   const pid_t pid = ::fork();
@@ -77,6 +80,14 @@ std::optional<std::string> why_no_containers() {
   ::waitpid(pid, &status, 0);
   if (status != 0) return "may not make namespaces";
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> why_no_containers() {
+  std::optional<std::string> missing = what_is_missing();
+  if (missing && std::getenv("CI") != nullptr) ADD_FAILURE() << "in CI nothing may be missing: " << *missing;
+  return missing;
 }
 
 Container::Container() : folder_(*TempDir::create("stage-container-")) {
