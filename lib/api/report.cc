@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "api/failure_json.h"
 #include "api/json_reader.h"
 #include "base/overloaded.h"
 
@@ -44,12 +45,6 @@ json write(const LayerReport& layer) {
               {"uncompressedSize", layer.uncompressed_bytes}};
 }
 
-json write(const Failure& failure) {
-  return json{{"stage", failure.stage},      {"step", failure.step},       {"line", failure.at.line},
-              {"column", failure.at.column}, {"code", failure.code},       {"exitCode", failure.exit_code},
-              {"message", failure.message},  {"logTail", failure.log_tail}};
-}
-
 json write(const StageReport& report) {
   json layers = json::array();
   for (const LayerReport& layer : report.layers) layers.push_back(write(layer));
@@ -58,7 +53,7 @@ json write(const StageReport& report) {
               {"layers", layers},
               {"exportBytes", report.export_bytes},
               {"rootBytes", report.root_bytes}};
-  if (report.failure) result["failure"] = write(*report.failure);
+  if (report.failure) result["failure"] = failure_json(*report.failure);
   return result;
 }
 
@@ -75,18 +70,6 @@ LayerReport read_layer(JsonReader& in) {
     if (!oci::Digest::parse(digest).ok()) in.fail("has the broken digest '" + digest + "'");
   }
   return layer;
-}
-
-Failure read_failure(JsonReader in) {
-  Failure failure;
-  failure.stage = in.text("stage");
-  failure.step = static_cast<int>(in.number("step"));
-  failure.at = SourceLine{static_cast<int>(in.number("line")), static_cast<int>(in.number("column"))};
-  failure.code = in.text("code");
-  failure.exit_code = static_cast<int>(in.number("exitCode"));
-  failure.message = in.text("message");
-  failure.log_tail = in.texts("logTail");
-  return failure;
 }
 
 StageReport read_report(JsonReader in) {

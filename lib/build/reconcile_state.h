@@ -9,7 +9,7 @@
 #include "api/image_build.h"
 #include "api/image_build_references.h"
 #include "api/plan.h"
-#include "api/report.h"
+#include "api/told.h"
 #include "base/clock.h"
 
 namespace imagebuild::build {
@@ -21,19 +21,6 @@ struct Work {
   PodRole role = PodRole::kPrepare;
   int stage = 0;
   auto operator<=>(const Work&) const = default;
-};
-
-// What a builder told about its pod's work, whichever way it came: by a report, in the termination message, or from
-// the pod's log. The newest counts.
-struct Told {
-  int step = -1;                        // The index of the step that runs, or ran last.
-  bool done = false;                    // The work succeeded.
-  std::optional<api::Failure> failure;  // Or it failed.
-  std::uint64_t export_bytes = 0;
-  std::vector<int> cached;                  // prepare: the stages that need not run.
-  std::optional<api::SourceStatus> source;  // prepare.
-  std::optional<api::ImageStatus> image;    // publish.
-  bool operator==(const Told&) const = default;
 };
 
 enum class PodPhase { kPending, kRunning, kSucceeded, kFailed, kUnknown };
@@ -55,8 +42,8 @@ struct Pod {
   std::string terminated_reason;                // … "OOMKilled", "Error", "ContainerStatusUnknown"
   WallTime created{};
   std::optional<WallTime> finished;
-  std::optional<Told> told;
-  bool outcome_read = false;  // Its log was read already (ReadOutcome): there is no more to learn.
+  std::optional<api::Told> told;  // The newest, whichever way it came.
+  bool outcome_read = false;      // Its log was read already (ReadOutcome): there is no more to learn.
 
   bool active() const { return phase != PodPhase::kSucceeded && phase != PodPhase::kFailed; }
 };

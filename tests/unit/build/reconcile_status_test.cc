@@ -63,7 +63,7 @@ TEST(ReconcileStatus, CountsStages) {
 TEST(ReconcileStatus, SaysWhatEachStageDoes) {
   World w;
   w.building();
-  w.pod(stage_work(0)).told = Told{.step = 1, .export_bytes = 42};
+  w.pod(stage_work(0)).told = api::Told{.step = 1, .export_bytes = 42};
   w.round();
   const api::StageStatus& base = w.status().stages.at(0);
   EXPECT_EQ(base.name, "base");
@@ -80,7 +80,7 @@ TEST(ReconcileStatus, SaysWhatEachStageDoes) {
 TEST(ReconcileStatus, NamesTheStepThatFailed) {
   World w;
   w.building();
-  Told told = failed("Failed", "the command ended with exit status 2", 2);
+  api::Told told = failed("Failed", "the command ended with exit status 2", 2);
   told.failure->stage = "lib";
   told.failure->step = 1;
   told.failure->at = {4, 1};

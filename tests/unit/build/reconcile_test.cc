@@ -120,7 +120,7 @@ std::vector<Row> the_normal_way() {
        [](W& w) {
          w.round();
          w.seen.plan = four_stages();
-         Told told = done();
+         api::Told told = done();
          told.cached = {0, 1, 2};
          w.ends(kPrepareWork, told);
        },
@@ -608,7 +608,7 @@ std::vector<Row> what_the_user_changes() {
          w.change_spec("two");
          w.round();
          w.seen.plan = four_stages();
-         Told told = done();
+         api::Told told = done();
          told.cached = {0, 1, 2, 3};
          w.ends(kPrepareWork, told);
          std::erase_if(w.seen.pods, [](const Pod& p) { return p.generation == 1 && p.work != kPublishWork; });

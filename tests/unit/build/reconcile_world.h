@@ -39,18 +39,18 @@ inline api::Plan four_stages() {
   return plan;
 }
 
-inline Told done() {
-  Told told;
+inline api::Told done() {
+  api::Told told;
   told.done = true;
   return told;
 }
-inline Told pushed(const std::string& digest) {
-  Told told = done();
+inline api::Told pushed(const std::string& digest) {
+  api::Told told = done();
   told.image = api::ImageStatus{.reference = "registry.example/app@" + digest, .digest = digest, .layers = 3};
   return told;
 }
-inline Told failed(const char* code, const std::string& message, int exit_code = 0) {
-  Told told;
+inline api::Told failed(const char* code, const std::string& message, int exit_code = 0) {
+  api::Told told;
   told.failure = api::Failure{.code = code, .exit_code = exit_code, .message = message};
   return told;
 }
@@ -124,7 +124,7 @@ struct World {
     pod(work).phase = PodPhase::kRunning;
     pod(work).node = node;
   }
-  void ends(const Work& work, Told told, int exit_code = 0) {
+  void ends(const Work& work, api::Told told, int exit_code = 0) {
     Pod& own = pod(work);
     own.phase = exit_code == 0 && !told.failure ? PodPhase::kSucceeded : PodPhase::kFailed;
     own.exit_code = exit_code;

@@ -1,0 +1,35 @@
+// How the operator hands work to builder pods: where each thing lies in their containers. What they tell is told.h.
+#pragma once
+
+#include <string>
+
+namespace imagebuild::api::job {
+
+// The ConfigMap that a build's pods read: its keys, and the folder where prepare and publish see it.
+inline constexpr const char* kFolder = "/imagebuild/job";
+inline constexpr const char* kBuildKey = "imagebuild.json.gz";  // The ImageBuild, build arguments resolved; no status.
+inline constexpr const char* kPlanKey = "plan.json.gz";         // Added when prepare is done; for the operator alone.
+inline constexpr const char* kRegistriesKey = "registries.yaml";  // The operator's registries file, if it has one.
+
+// prepare: the ConfigMap or claim of spec.source, and the Secret of git or http.
+inline constexpr const char* kSource = "/imagebuild/source";
+inline constexpr const char* kSourceSecret = "/imagebuild/source-secret";
+
+// prepare, publish: Docker credentials, one file a Secret; in publish number 0 is the push Secret if there is one.
+inline constexpr const char* kRegistryFolder = "/imagebuild/registry";
+inline std::string registry_config(int number) {
+  return std::string(kRegistryFolder) + "/" + std::to_string(number) + "/config.json";
+}
+
+// The environment of every builder container. Absent: nobody listens.
+inline constexpr const char* kReportUrl = "IMAGEBUILD_REPORT_URL";
+inline constexpr const char* kReportToken = "IMAGEBUILD_REPORT_TOKEN";
+
+// Kubernetes' default terminationMessagePath, and the size at which the kubelet cuts it.
+inline constexpr const char* kTerminationLog = "/dev/termination-log";
+inline constexpr std::size_t kMaxTerminationBytes = 4096;
+
+// Before the told JSON in the last line of the logs of prepare and publish.
+inline constexpr const char* kToldPrefix = "imagebuild-told: ";
+
+}  // namespace imagebuild::api::job
