@@ -89,18 +89,23 @@ class _Cluster:
         sandbox_image = f"{self._network.registry}/{images.PAUSE}"
         for number in self._numbers:
             node.start_containerd(number, self._node_folder(number), enclave, self._network, sandbox_image)
+        self._start_kubelets()
         plane.start_api_server()
         enclave.wait_until(self._registry_answers, "the registry answers")
         images.push_pause(pause, self._network)
         enclave.wait_until(lambda: self._call("/readyz") == b"ok", "the API server is ready")
         plane.start_controllers()
-        for number in self._numbers:
-            cgroup = f"{_cgroup(self._suffix)}/{node.name(number)}"
-            node.start_kubelet(number, self._node_folder(number), enclave, self._network, plane, self._programs["kubelet"],
-                               cgroup)
-        self._call("/apis/storage.k8s.io/v1/storageclasses", _STORAGE_CLASS)
+        enclave.wait_until(lambda: self._call("/apis/storage.k8s.io/v1/storageclasses", _STORAGE_CLASS),
+                           "the API server takes a StorageClass")
         enclave.wait_until(self._pods_can_run, "all nodes are ready and the default service account exists")
         return self._state()
+
+    def _start_kubelets(self) -> None:
+        """Before the API server: a kubelet of v1.20 first looks for Docker, for five seconds."""
+        for number in self._numbers:
+            cgroup = f"{_cgroup(self._suffix)}/{node.name(number)}"
+            node.start_kubelet(number, self._node_folder(number), self._enclave, self._network, self._control_plane,
+                               self._programs["kubelet"], cgroup)
 
     def _node_folder(self, number: int) -> pathlib.Path:
         return self._folder / node.name(number)
@@ -120,8 +125,8 @@ class _Cluster:
 
     def _pods_can_run(self) -> bool:
         nodes = json.loads(self._call("/api/v1/nodes") or "{}").get("items", [])
-        ready = [each for each in nodes for condition in each["status"]["conditions"]
-                 if (condition["type"], condition["status"]) == ("Ready", "True")]
+        ready = [each for each in nodes for condition in each["status"].get("conditions", [])
+                 if (condition["type"], condition["status"]) == ("Ready", "True") and not each["spec"].get("taints")]
         return len(ready) == len(self._numbers) and self._call("/api/v1/namespaces/default/serviceaccounts/default") != b""
 
     def _state(self) -> dict:

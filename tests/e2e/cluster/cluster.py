@@ -27,7 +27,9 @@ class Cluster:
     def __init__(self, state: dict):
         self.state = state
         self.kubeconfig: str = state["kubeconfig"]
-        self.registry: str = state["registry"]  # host:port, plain HTTP, the same for pods and this machine; docker.io's mirror too
+        # host:port, plain HTTP, the same for pods and this machine; it is docker.io's mirror too.
+        self.registry: str = state["registry"]
+        self.machine: str = state.get("machine", "")  # the address at which pods reach servers of a test
         self.nodes: list[str] = state["nodes"]
 
     def kubectl(self, *words, input: str | None = None, namespace: str = "", seconds: float = 120) -> str:

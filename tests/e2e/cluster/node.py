@@ -55,5 +55,6 @@ def _kubelet_configuration(me: str, folder: pathlib.Path, address: str, network:
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%",
                          "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100, "serializeImagePulls": False, "registryPullQPS": 0, "eventRecordQPS": 0,
-        "kubeAPIQPS": 100, "kubeAPIBurst": 200, "nodeStatusUpdateFrequency": "4s",
+        "kubeAPIQPS": 100, "kubeAPIBurst": 200,
+        "nodeStatusUpdateFrequency": "1s",  # how soon it sees that the node is ready; it writes only changes
     }
