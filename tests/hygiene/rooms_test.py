@@ -31,7 +31,7 @@ LIBRARIES = {
     r"(zlib|zstd|libdeflate)\.h": {"lib/archive"},
     r"openssl/": {"lib/oci"},
     r"yaml-cpp/": {"lib/api"},
-    r"CLI/": {"builder", "cli"},
+    r"CLI/": {"builder", "cli", "operator"},
     r"prometheus/": {"operator"},
 }
 
