@@ -14,8 +14,7 @@
 
 #include "base/result.h"
 
-// The folder is called operator, which a namespace in C++ cannot be.
-namespace imagebuild::controller {
+namespace imagebuild::op {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
@@ -79,4 +78,4 @@ class HttpServer {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace imagebuild::controller
+}  // namespace imagebuild::op

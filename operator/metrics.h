@@ -11,7 +11,7 @@
 
 #include "kube/workqueue.h"
 
-namespace imagebuild::controller {
+namespace imagebuild::op {
 
 enum class BuildResult { kSucceeded, kFailed, kCancelled };
 enum class StageResult { kSucceeded, kFailed, kCancelled };
@@ -70,4 +70,4 @@ class Metrics {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace imagebuild::controller
+}  // namespace imagebuild::op
