@@ -67,10 +67,11 @@ def _compile(say) -> pathlib.Path:
 
 def unpack_source(work: pathlib.Path, log) -> str:
     """Fetches the source package into work/source without a change to this machine's apt; returns its version."""
-    (work / "lists/partial").mkdir(parents=True)
+    for folder in ("lists/partial", "cache/archives/partial"):
+        (work / folder).mkdir(parents=True)
     (work / "sources.list").write_text(_source_lines())
     apt = ["apt-get", "-q", "-o", f"Dir::Etc::sourcelist={work}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null",
-           "-o", f"Dir::State::lists={work}/lists", "-o", "APT::Sandbox::User=root"]
+           "-o", f"Dir::State::lists={work}/lists", "-o", f"Dir::Cache={work}/cache", "-o", "APT::Sandbox::User=root"]
     _run([*apt, "update"], work, log)
     _run([*apt, "source", "--download-only", "kubernetes"], work, log)
     dsc, = work.glob("kubernetes_*.dsc")
