@@ -68,6 +68,7 @@ LAYERS = {
 IMAGES = {
     "busybox:1.35": Image("busybox", cmd=("sh",)),
     "debian:12": Image("debian"),
+    "debian:12-slim": Image("debian"),
     "gcc:12": Image("gcc"),
     "golang:1.19": Image("golang", env=(f"PATH=/go/bin:{_DEBIAN_PATH}", "GOPATH=/go"), workdir="/go"),
     "node:18": Image("node", cmd=("node",)),
