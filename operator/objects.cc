@@ -1,0 +1,210 @@
+#include "operator/objects.h"
+
+#include <charconv>
+#include <limits>
+#include <optional>
+
+#include "kube/timestamps.h"
+#include "operator/pods/metadata.h"
+
+namespace imagebuild::op {
+
+namespace {
+
+using kube::at;
+using kube::Json;
+using kube::text_at;
+
+std::optional<std::int64_t> number_label(const Json& object, const char* key) {
+  const std::string text = text_at(object, {"metadata", "labels", key});
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) return {};
+  return value;
+}
+
+std::optional<int> small_label(const Json& object, const char* key) {
+  const auto value = number_label(object, key);
+  if (!value || *value > std::numeric_limits<int>::max()) return {};
+  return static_cast<int>(*value);
+}
+
+Error foreign(const Json& object, const char* kind, const char* label) {
+  return {ErrorCode::kCorrupt, std::string("the ") + kind + " " + kube::key_of(object).str() + " has no valid label " +
+                                   label + ", so it was not made for a build"};
+}
+
+std::optional<WallTime> time_at(const Json& object, std::initializer_list<std::string_view> path) {
+  return kube::parse_time(text_at(object, path));
+}
+
+build::PodPhase phase_of(const std::string& text) {
+  if (text == "Running") return build::PodPhase::kRunning;
+  if (text == "Succeeded") return build::PodPhase::kSucceeded;
+  if (text == "Failed") return build::PodPhase::kFailed;
+  if (text == "Unknown") return build::PodPhase::kUnknown;
+  return build::PodPhase::kPending;  // Also before the first status is written.
+}
+
+// The status of our container: admission may have put others beside it. Null before the kubelet has told.
+const Json& container_status(const Json& pod, const std::string& container) {
+  static const Json kNone;
+  const Json& all = at(pod, {"status", "containerStatuses"});
+  if (!all.is_array()) return kNone;
+  for (const Json& one : all) {
+    if (text_at(one, {"name"}) == container) return one;
+  }
+  return kNone;
+}
+
+std::string unschedulable(const Json& pod) {
+  const Json& conditions = at(pod, {"status", "conditions"});
+  if (!conditions.is_array()) return {};
+  for (const Json& one : conditions) {
+    if (text_at(one, {"type"}) != "PodScheduled" || text_at(one, {"status"}) != "False") continue;
+    if (text_at(one, {"reason"}) != "Unschedulable") continue;
+    std::string message = text_at(one, {"message"});
+    return message.empty() ? "no node can take the pod" : message;
+  }
+  return {};
+}
+
+Status read_labels(const Json& pod, build::Pod& to) {
+  const auto generation = number_label(pod, label::kGeneration);
+  if (!generation) return foreign(pod, "pod", label::kGeneration);
+  const auto role = parse_role(text_at(pod, {"metadata", "labels", label::kRole}));
+  if (!role) return foreign(pod, "pod", label::kRole);
+  const auto attempt = small_label(pod, label::kAttempt);
+  if (!attempt) return foreign(pod, "pod", label::kAttempt);
+  to.generation = *generation;
+  to.attempt = *attempt;
+  to.work.role = *role;
+  if (*role != build::PodRole::kStage) return ok();
+  const auto stage = small_label(pod, label::kStage);
+  if (!stage) return foreign(pod, "pod", label::kStage);
+  to.work.stage = *stage;
+  return ok();
+}
+
+void read_container(const Json& status, build::Pod& to) {
+  to.waiting_reason = text_at(status, {"state", "waiting", "reason"});
+  to.waiting_message = text_at(status, {"state", "waiting", "message"});
+  const Json& terminated = at(status, {"state", "terminated"});
+  if (!terminated.is_object()) return;
+  constexpr long long kNone = std::numeric_limits<long long>::max();
+  const long long exit_code = kube::number_at(terminated, {"exitCode"}, kNone);
+  if (exit_code != kNone) to.exit_code = static_cast<int>(exit_code);
+  to.terminated_reason = text_at(terminated, {"reason"});
+  // Where nothing is known of the end (ContainerStatusUnknown), the API server writes 1970 or null.
+  const auto finished = time_at(terminated, {"finishedAt"});
+  if (finished && *finished > WallTime{}) to.finished = finished;
+  const std::string message = text_at(terminated, {"message"});
+  if (message.empty()) return;
+  if (Result<api::Told> told = api::Told::parse(message); told.ok()) {
+    to.told = std::move(*told);
+  } else if (to.message.empty()) {
+    to.message = message;
+  }
+}
+
+// Copies the members that are there.
+void keep(const Json& from, Json& to, std::initializer_list<const char*> members) {
+  for (const char* name : members) {
+    if (const Json& value = at(from, {name}); !value.is_null()) to[name] = value;
+  }
+}
+
+Json kept_metadata(const Json& object) {
+  Json result = Json::object();
+  keep(at(object, {"metadata"}), result,
+       {"name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels",
+        "ownerReferences"});
+  return result;
+}
+
+// The elements whose `member` has the value.
+Json elements(const Json& list, const char* member, const std::string& value) {
+  Json result = Json::array();
+  if (!list.is_array()) return result;
+  for (const Json& one : list) {
+    if (text_at(one, {member}) == value) result.push_back(one);
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<build::Pod> pod_from(const Json& pod) {
+  build::Pod result;
+  RETURN_IF_ERROR(read_labels(pod, result));
+  result.name = text_at(pod, {"metadata", "name"});
+  result.created = time_at(pod, {"metadata", "creationTimestamp"}).value_or(WallTime{});
+  result.deletion = time_at(pod, {"metadata", "deletionTimestamp"});
+  result.node = text_at(pod, {"spec", "nodeName"});
+  result.phase = phase_of(text_at(pod, {"status", "phase"}));
+  result.reason = text_at(pod, {"status", "reason"});
+  result.message = text_at(pod, {"status", "message"});
+  result.unschedulable = unschedulable(pod);
+  read_container(container_status(pod, role_name(result.work.role)), result);
+  return result;
+}
+
+Result<build::Claim> claim_from(const Json& claim) {
+  const auto generation = number_label(claim, label::kGeneration);
+  if (!generation) return foreign(claim, "claim", label::kGeneration);
+  build::Claim result;
+  result.name = text_at(claim, {"metadata", "name"});
+  result.generation = *generation;
+  result.deleting = !at(claim, {"metadata", "deletionTimestamp"}).is_null();
+  result.lost = text_at(claim, {"status", "phase"}) == "Lost";
+  return result;
+}
+
+Json project_pod(Json pod) {
+  Json status = Json::object();
+  keep(at(pod, {"status"}), status, {"phase", "reason", "message"});
+  status["conditions"] = elements(at(pod, {"status", "conditions"}), "type", "PodScheduled");
+  Json containers =
+      elements(at(pod, {"status", "containerStatuses"}), "name", text_at(pod, {"metadata", "labels", label::kRole}));
+  Json kept = Json::array();
+  for (const Json& container : containers) {
+    Json one = Json::object();
+    keep(container, one, {"name", "state"});
+    kept.push_back(std::move(one));
+  }
+  status["containerStatuses"] = std::move(kept);
+  Json spec = Json::object();
+  keep(at(pod, {"spec"}), spec, {"nodeName"});
+  return {{"metadata", kept_metadata(pod)}, {"spec", std::move(spec)}, {"status", std::move(status)}};
+}
+
+Json project_claim(Json claim) {
+  Json status = Json::object();
+  keep(at(claim, {"status"}), status, {"phase"});
+  return {{"metadata", kept_metadata(claim)}, {"status", std::move(status)}};
+}
+
+build::Refusal refusal_from(std::string object, const kube::ApiError& error) {
+  using Kind = build::Refusal::Kind;
+  build::Refusal refusal{std::move(object), Kind::kUnavailable, error.message};
+  // A namespace that is being deleted takes the ImageBuild with it.
+  if (error.is_namespace_terminating()) return refusal;
+  switch (error.status) {
+    case 400:
+    case 413:
+    case 422:
+      refusal.kind = Kind::kInvalid;
+      break;
+    case 401:
+      refusal.kind = Kind::kForbidden;
+      break;
+    case 403:
+      refusal.kind = error.code == ErrorCode::kExhausted ? Kind::kQuota : Kind::kForbidden;
+      break;
+    default:
+      break;
+  }
+  return refusal;
+}
+
+}  // namespace imagebuild::op

@@ -1,0 +1,26 @@
+// The volumes of a pod and where its container sees them: each pod sees what its work needs, and nothing else.
+#pragma once
+
+#include <string>
+
+#include "api/image_build.h"
+#include "api/plan.h"
+#include "build/reconcile.h"
+#include "kube/resource.h"
+
+namespace imagebuild::op {
+
+struct Mounts {
+  kube::Json volumes = kube::Json::array();  // PodSpec.volumes
+  kube::Json mounts = kube::Json::array();   // Container.volumeMounts
+};
+
+// The whole artifact volume, the job, the source and its Secret, the credentials to pull with, /tmp.
+Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& create);
+// Parts of the artifact volume: of other stages, those that it needs or is built on. The secrets that its RUN steps
+// name and the spec has.
+Mounts stage_mounts(const api::ImageBuild& build, const api::Plan& plan, const build::CreatePod& create);
+// The whole artifact volume, the job, the credentials to push and pull with, /tmp.
+Mounts publish_mounts(const api::ImageBuild& build, const build::CreatePod& create);
+
+}  // namespace imagebuild::op

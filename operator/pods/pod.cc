@@ -1,0 +1,166 @@
+#include "operator/pods/pod.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "api/job.h"
+#include "api/validate_values.h"
+#include "api/volume.h"
+#include "operator/pods/metadata.h"
+#include "operator/pods/mounts.h"
+#include "operator/pods/scheduling.h"
+#include "operator/pods/security.h"
+
+namespace imagebuild::op {
+
+namespace {
+
+namespace job = api::job;
+namespace volume = api::volume;
+using build::CreatePod;
+using build::PodRole;
+using kube::Json;
+
+// A command gets 10 s of them to end after SIGTERM; the rest is for the builder's own last words.
+constexpr int kGraceSeconds = 30;
+// The operator ends builds at their deadline; the kubelet does when there is no operator.
+constexpr std::chrono::seconds kDeadlineSlack{60};
+// What commands see as their host's name: the same in each attempt, and as in a build without a cluster.
+constexpr const char* kHostname = "imagebuild";
+constexpr const char* kBuilderProgram = "imagebuild-builder";
+constexpr const char* kAnyLinux = "linux";
+
+// What differs from pod to pod.
+struct Work {
+  std::string image;
+  std::string image_pull_policy;
+  std::vector<std::string> command;
+  Mounts mounts;
+  Json security;
+  api::ResourceNeeds resources;
+  api::PodSettings settings;
+  std::string platform = kAnyLinux;
+};
+
+// The builder's pods run where those of stages may: they share a volume, and often a taint.
+api::PodSettings builder_settings(const api::ImageBuildSpec& spec) {
+  api::PodSettings settings = spec.stage_defaults;
+  settings.resources = {};
+  settings.runtime_class_name.clear();
+  return settings;
+}
+
+Work builder_work(const api::ImageBuild& build, const std::string& what, const ClusterSettings& settings) {
+  Work work;
+  work.image = settings.builder_image;
+  work.image_pull_policy = settings.image_pull_policy;
+  work.command = {kBuilderProgram,    what, "--job", std::string(job::kFolder) + "/" + job::kBuildKey, "--volume",
+                  volume::kMountPoint};
+  if (settings.has_registries) {
+    work.command.emplace_back("--registries");
+    work.command.push_back(std::string(job::kFolder) + "/" + job::kRegistriesKey);
+  }
+  work.security = builder_security();
+  work.resources = settings.builder_resources;
+  work.settings = builder_settings(build.spec);
+  return work;
+}
+
+Work stage_work(const api::ImageBuild& build, const api::Plan& plan, const CreatePod& create,
+                const ClusterSettings& settings) {
+  const int index = create.work.stage;
+  const api::PlanStage& stage = plan.stages[static_cast<std::size_t>(index)];
+  const api::BaseImage* base = stage.needs_container ? api::root_image(plan, index) : nullptr;
+  Work work;
+  work.image = base == nullptr ? settings.stage_image : base->reference;
+  // A base is pinned by its digest: the node's copy is as good as the registry's.
+  work.image_pull_policy = base == nullptr ? settings.image_pull_policy : "IfNotPresent";
+  work.command = {std::string(volume::kMountPoint) + "/" + volume::kStageProgram,
+                  "--volume",
+                  volume::kMountPoint,
+                  "--stage",
+                  std::to_string(index),
+                  "--compression",
+                  build.spec.output.compression == api::Compression::kZstd ? "zstd" : "gzip"};
+  work.mounts = stage_mounts(build, plan, create);
+  work.security = stage.needs_container ? run_security() : builder_security();
+  work.settings = api::settings_for(build.spec, stage.name);
+  work.resources = work.settings.resources;
+  if (stage.needs_container) work.platform = stage.platform;
+  return work;
+}
+
+Work work_of(const api::ImageBuild& build, const std::optional<api::Plan>& plan, const CreatePod& create,
+             const ClusterSettings& settings) {
+  if (create.work.role == PodRole::kStage) return stage_work(build, *plan, create, settings);
+  const bool prepares = create.work.role == PodRole::kPrepare;
+  Work work = builder_work(build, role_name(create.work.role), settings);
+  work.mounts = prepares ? prepare_mounts(build, create) : publish_mounts(build, create);
+  return work;
+}
+
+Json environment(const api::ImageBuild& build, const std::string& pod_name, const ClusterSettings& settings) {
+  if (settings.report_base_url.empty()) return Json::array();
+  const std::string path = report_path(build, pod_name);
+  return Json::array({{{"name", job::kReportUrl}, {"value", settings.report_base_url + path}},
+                      {{"name", job::kReportToken}, {"value", settings.sign(path)}}});
+}
+
+Json container(const api::ImageBuild& build, const CreatePod& create, const ClusterSettings& settings, Work& work) {
+  Json result = {{"name", role_name(create.work.role)},
+                 {"image", work.image},
+                 {"command", work.command},
+                 {"workingDir", "/"},  // Not the image's: the runtime would make it where it is missing.
+                 {"env", environment(build, create.name, settings)},
+                 {"resources", resources_json(work.resources)},
+                 {"securityContext", std::move(work.security)},
+                 {"terminationMessagePath", job::kTerminationLog},
+                 {"terminationMessagePolicy", "File"},
+                 {"volumeMounts", std::move(work.mounts.mounts)}};
+  if (!work.image_pull_policy.empty()) result["imagePullPolicy"] = work.image_pull_policy;
+  return result;
+}
+
+std::int64_t deadline_seconds(const api::ImageBuildSpec& spec) {
+  const auto own = api::parse_duration(spec.timeout.empty() ? api::kDefaultTimeout : spec.timeout);
+  const auto timeout = own.value_or(*api::parse_duration(api::kDefaultTimeout));  // validate() has read it before.
+  return std::chrono::ceil<std::chrono::seconds>(timeout + kDeadlineSlack).count();
+}
+
+Json pull_secrets(const api::ImageBuildSpec& spec) {
+  Json result = Json::array();
+  for (const api::SecretRef& secret : spec.image_pull_secrets) result.push_back({{"name", secret.name}});
+  return result;
+}
+
+}  // namespace
+
+std::string report_path(const api::ImageBuild& build, const std::string& pod_name) {
+  return "/v1/reports/" + build.ns + "/" + build.name + "/" + build.uid + "/" + pod_name;
+}
+
+Json make_pod(const api::ImageBuild& build, const std::optional<api::Plan>& plan, const CreatePod& create,
+              const ClusterSettings& settings) {
+  const bool is_stage = create.work.role == PodRole::kStage;
+  const auto stage = static_cast<std::size_t>(create.work.stage);
+  if (is_stage && (!plan || create.work.stage < 0 || stage >= plan->stages.size())) std::abort();
+
+  Work work = work_of(build, plan, create, settings);
+  Json metadata =
+      object_metadata(build, create.name, pod_labels(build, create.generation, create.work, create.attempt));
+  if (is_stage) metadata["annotations"] = {{kStageNameAnnotation, plan->stages[stage].name}};
+  Json spec = {{"restartPolicy", "Never"},
+               {"automountServiceAccountToken", false},
+               {"enableServiceLinks", false},
+               {"terminationGracePeriodSeconds", kGraceSeconds},
+               {"activeDeadlineSeconds", deadline_seconds(build.spec)},
+               {"securityContext", pod_security()},
+               {"volumes", std::move(work.mounts.volumes)}};
+  if (is_stage) spec["hostname"] = kHostname;
+  if (Json secrets = pull_secrets(build.spec); !secrets.empty()) spec["imagePullSecrets"] = std::move(secrets);
+  schedule_pod(spec, work.settings, work.platform, create.node);
+  spec["containers"] = Json::array({container(build, create, settings, work)});
+  return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
+}
+
+}  // namespace imagebuild::op
