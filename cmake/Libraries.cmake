@@ -7,6 +7,8 @@ find_package(LibArchive REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(civetweb REQUIRED)
+find_package(prometheus-cpp REQUIRED)
 
 # libarchive.a wants libacl, liblzma and libbz2, which its package config does not say.
 set(ARCHIVE_LIBRARIES archive acl z zstd deflate lzma bz2)
