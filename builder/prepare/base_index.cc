@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/volume.h"
 #include "oci/layer.h"
 
 namespace imagebuild::builder {
@@ -22,6 +23,22 @@ Result<archive::TreeIndex> read_base_index(oci::ImageSource& image, const oci::P
     RETURN_IF_ERROR(archive::apply_layer_to_index(*tar, base_index_content(), index).in(layer.digest.str()));
   }
   return index;
+}
+
+Status write_base_indexes(const api::Plan& plan, const OpenImage& open_image, const oci::Platform& platform,
+                          const std::filesystem::path& volume) {
+  for (std::size_t i = 0; i < plan.images.size(); ++i) {
+    const api::BaseImage& image = plan.images[i];
+    ASSIGN_OR_RETURN(const std::unique_ptr<oci::ImageSource> source, open_image(image.reference));
+    const Result<archive::TreeIndex> index = read_base_index(*source, platform);
+    if (!index.ok()) return index.error().in("image '" + image.name + "'");
+    const std::filesystem::path file = volume / api::volume::base_index(static_cast<int>(i));
+    std::error_code error;
+    std::filesystem::create_directories(file.parent_path(), error);
+    if (error) return system_error(file.parent_path().string(), error.value());
+    RETURN_IF_ERROR(index->save(file));
+  }
+  return ok();
 }
 
 }  // namespace imagebuild::builder

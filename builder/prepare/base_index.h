@@ -3,8 +3,10 @@
 
 #include <filesystem>
 
+#include "api/plan.h"
 #include "archive/tree_index.h"
 #include "base/result.h"
+#include "builder/prepare/prepare.h"
 #include "oci/image_source.h"
 
 namespace imagebuild::builder {
@@ -14,5 +16,9 @@ const std::vector<std::string>& base_index_content();
 
 // Streams every layer of the image once, keeping nothing on disk.
 Result<archive::TreeIndex> read_base_index(oci::ImageSource& image, const oci::Platform& platform);
+
+// The index of each image of the plan, to the volume.
+Status write_base_indexes(const api::Plan& plan, const OpenImage& open_image, const oci::Platform& platform,
+                          const std::filesystem::path& volume);
 
 }  // namespace imagebuild::builder

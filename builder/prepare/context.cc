@@ -11,10 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "archive/path.h"
 #include "archive/tar_reader.h"
 #include "archive/tar_writer.h"
 #include "archive/tree.h"
 #include "base/file.h"
+#include "builder/prepare/stoppable.h"
 
 namespace imagebuild::builder {
 
@@ -125,8 +127,24 @@ class PipeSource final : public ByteSource {
   UniqueFd fd_;
 };
 
+// Whether the entry is below the folder `sub_path`; its path and that of a hard link are then relative to that.
+Result<bool> move_to_sub_path(const std::string& sub_path, Node& node) {
+  if (sub_path.empty()) return true;
+  if (!archive::is_below(node.path, sub_path)) return false;
+  if (node.type == NodeType::kHardlink) {
+    if (!archive::is_below(node.link, sub_path)) {
+      return Error{ErrorCode::kUnsupported, "'" + node.path + "' is a hard link to '" + node.link +
+                                                "', which is outside of the folder '" + sub_path + "'"};
+    }
+    node.link.erase(0, sub_path.size() + 1);
+  }
+  node.path.erase(0, sub_path.size() + 1);
+  return true;
+}
+
 // Rewrites a tar from outside through our own reader and writer, so that every later reader meets only clean nodes.
-Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::path& tar_file) {
+Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::path& tar_file,
+                              const std::string& sub_path) {
   ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> tar, archive::open_if_archive(std::move(content)));
   if (tar == nullptr) {
     return Error{ErrorCode::kInvalidInput, "neither a folder nor a tar archive"};
@@ -136,10 +154,15 @@ Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::pat
   FileSink sink(std::move(file));
   archive::TarWriter writer(sink);
   TreeIndex index;
+  bool sub_path_seen = sub_path.empty();
   while (true) {
     ASSIGN_OR_RETURN(std::optional<Node> node, reader.next());
     if (!node) break;
     if (node->path.empty()) continue;
+    sub_path_seen = sub_path_seen || (node->path == sub_path && node->type == NodeType::kDirectory);
+    ASSIGN_OR_RETURN(const bool inside, move_to_sub_path(sub_path, *node));
+    if (!inside) continue;
+    sub_path_seen = true;
     node->uid = 0;
     node->gid = 0;
     if (node->type == NodeType::kHardlink) {
@@ -158,7 +181,24 @@ Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::pat
     index.put(std::move(*node));
   }
   RETURN_IF_ERROR(writer.finish());
+  if (!sub_path_seen) return Error{ErrorCode::kNotFound, "there is no folder '" + sub_path + "'"};
   return index;
+}
+
+// A file whose path has no link that leads out of the folder.
+Result<fs::path> path_inside(const fs::path& folder, const fs::path& path) {
+  std::error_code error;
+  const fs::path root = fs::canonical(folder, error);
+  if (error) return system_error(folder.string(), error.value());
+  fs::path real = fs::canonical(folder / path.relative_path(), error);
+  if (error) return system_error(path.string(), error.value());
+  if (*real.lexically_relative(root).begin() == "..") {
+    return Error{ErrorCode::kInvalidInput, "'" + path.string() + "' is a link that leads out of the context"};
+  }
+  if (!fs::is_regular_file(real, error)) {
+    return Error{ErrorCode::kInvalidInput, "'" + path.string() + "' is not a file"};
+  }
+  return real;
 }
 
 // What the rules leave of a tar's index.
@@ -178,8 +218,9 @@ TreeIndex filter(const TreeIndex& all, const dockerfile::IgnoreRules& rules) {
 
 }  // namespace
 
-Result<Context> Context::open(const std::string& given, const fs::path& tar_file) {
+Result<Context> Context::open(const std::string& given, const fs::path& tar_file, ContextOptions options) {
   Context context;
+  context.options_ = std::move(options);
   std::error_code error;
   const fs::file_status status = fs::status(given, error);
   if (given != "-" && fs::is_directory(status)) {
@@ -194,7 +235,9 @@ Result<Context> Context::open(const std::string& given, const fs::path& tar_file
 
   fs::create_directories(tar_file.parent_path(), error);
   const std::string name = given == "-" ? "on stdin" : "'" + given + "'";
-  Result<TreeIndex> index = rewrite_tar(std::make_unique<PipeSource>(std::move(input)), tar_file);
+  Result<TreeIndex> index =
+      rewrite_tar(stoppable(std::make_unique<PipeSource>(std::move(input)), context.options_.stop), tar_file,
+                  context.options_.sub_path);
   if (!index.ok()) {
     // A broken tar is for the user to mend, whoever broke it.
     const bool broken = index.error().code == ErrorCode::kCorrupt;
@@ -208,7 +251,9 @@ Result<Context> Context::open(const std::string& given, const fs::path& tar_file
 
 Result<std::optional<std::string>> Context::read(const fs::path& path, std::uint64_t max_bytes) const {
   if (!folder_.empty()) {
-    Result<std::string> content = read_file(folder_ / path.relative_path(), max_bytes);
+    Result<fs::path> file = folder_ / path.relative_path();
+    if (options_.confined) file = path_inside(folder_, path);
+    Result<std::string> content = file.ok() ? read_file(*file, max_bytes) : Result<std::string>(file.error());
     if (content.ok()) return std::optional(std::move(*content));
     if (content.error().code == ErrorCode::kNotFound) return std::optional<std::string>();
     return content.error();
@@ -240,6 +285,7 @@ Result<TreeIndex> Context::pack(const TreeIndex& index, const fs::path& tar_file
     std::unique_ptr<ByteSource> content;
     if (node.type == NodeType::kFile) {
       ASSIGN_OR_RETURN(content, tree.open(node));
+      content = stoppable(std::move(content), options_.stop);
     }
     RETURN_IF_ERROR(writer.add(node, content.get()).in(path));
     Node placed = node;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "archive/tree_index.h"
@@ -12,11 +13,20 @@
 
 namespace imagebuild::builder {
 
+struct ContextOptions {
+  // The folder of a tar that is the context, as a clean path (archive/path.h); empty: all of it.
+  std::string sub_path;
+  // Links in a folder may lead where they like for read(); set: only to what is inside (kInvalidInput otherwise).
+  bool confined = false;
+  std::stop_token stop;
+};
+
 class Context {
  public:
   // A folder is used where it lies. A tar (plain, gzip, bzip2, xz or zstd), or "-" for one on stdin, is rewritten
   // uncompressed to `tar_file`. Anything else is kInvalidInput or kNotFound, naming it.
-  static Result<Context> open(const std::string& given, const std::filesystem::path& tar_file);
+  static Result<Context> open(const std::string& given, const std::filesystem::path& tar_file,
+                              ContextOptions options = {});
 
   // The folder; empty for a tar.
   const std::filesystem::path& folder() const { return folder_; }
@@ -30,6 +40,7 @@ class Context {
 
  private:
   Context() = default;
+  ContextOptions options_;
   std::filesystem::path folder_;
   std::filesystem::path tar_file_;
   archive::TreeIndex tar_index_;

@@ -29,7 +29,9 @@ struct DockerfileText {
 
 Result<DockerfileText> read_dockerfile(const PrepareRequest& request, const Context& context) {
   constexpr std::uint64_t kMaxBytes = dockerfile::kMaxFileBytes;
-  if (request.dockerfile == "-") {
+  const std::string name = request.dockerfile.empty() ? "Dockerfile" : request.dockerfile;
+  if (request.dockerfile_text) return DockerfileText{name, {}, *request.dockerfile_text};
+  if (request.dockerfile == "-" && !request.confined) {
     if (request.context == "-") {
       return Error{ErrorCode::kInvalidInput, "the Dockerfile and the context cannot both come from stdin"};
     }
@@ -37,12 +39,14 @@ Result<DockerfileText> read_dockerfile(const PrepareRequest& request, const Cont
     if (text.size() > kMaxBytes) return Error{ErrorCode::kLimit, "the Dockerfile on stdin is too large"};
     return DockerfileText{"<stdin>", {}, std::move(text)};
   }
-  if (!request.dockerfile.empty() && fs::exists(request.dockerfile)) {
+  if (!request.dockerfile.empty() && !request.confined && fs::exists(request.dockerfile)) {
     ASSIGN_OR_RETURN(std::string text, read_file(request.dockerfile, kMaxBytes));
     return DockerfileText{request.dockerfile, fs::absolute(request.dockerfile), std::move(text)};
   }
-  const std::string name = request.dockerfile.empty() ? "Dockerfile" : request.dockerfile;
   ASSIGN_OR_RETURN(std::optional<std::string> text, context.read(name, kMaxBytes));
+  if (!text && request.confined) {
+    return Error{ErrorCode::kNotFound, "there is no '" + name + "' in the source; say where the Dockerfile is"};
+  }
   if (!text) {
     return Error{ErrorCode::kNotFound, "there is no '" + name + "' in the context " +
                                            (request.context == "-" ? "on stdin" : "'" + request.context + "'") +
@@ -145,7 +149,9 @@ bool copies_from_context(const api::Plan& plan) {
 }  // namespace
 
 Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_image, ProcessRunner& processes) {
-  ASSIGN_OR_RETURN(const Context context, Context::open(request.context, request.volume / volume::kContextTar));
+  ASSIGN_OR_RETURN(const Context context,
+                   Context::open(request.context, request.volume / volume::kContextTar,
+                                 ContextOptions{request.sub_path, request.confined, request.stop}));
   ASSIGN_OR_RETURN(const DockerfileText source, read_dockerfile(request, context));
   const std::int64_t epoch_s = request.epoch_s ? *request.epoch_s : commit_time(context.folder(), processes);
   Prepared prepared;
@@ -160,6 +166,9 @@ Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_im
   if (copies_from_context(prepared.plan)) {
     const auto read = [&](const fs::path& path) -> Result<std::optional<std::string>> {
       if (context.folder().empty()) return context.read(path, dockerfile::kMaxFileBytes);
+      if (request.confined) {
+        return context.read(path.lexically_relative(context.folder()), dockerfile::kMaxFileBytes);
+      }
       Result<std::string> text = read_file(path, dockerfile::kMaxFileBytes);
       if (text.ok()) return std::optional(std::move(*text));
       if (text.error().code == ErrorCode::kNotFound) return std::optional<std::string>();

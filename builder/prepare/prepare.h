@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,12 @@ struct PrepareRequest {
   // Copy a folder's content to context/context.tar, for stages that cannot see the folder itself.
   bool copy_context = false;
   std::filesystem::path volume;  // Where the context's index (and tar, for a tar context) and plan.json go.
+  // Nobody vouches for the context: the Dockerfile and its ignore file come from inside it, by links too, or from
+  // `dockerfile_text`.
+  bool confined = false;
+  std::optional<std::string> dockerfile_text;  // The Dockerfile itself; `dockerfile` is then its name for messages.
+  std::string sub_path;  // The folder of a tar that is the context, as a clean path (archive/path.h); empty: all of it.
+  std::stop_token stop;
 };
 
 struct Prepared {

@@ -28,6 +28,17 @@ Status add_file(const std::string& path, registry::HostRules& rules) {
   return ok();
 }
 
+Result<registry::Credentials> credentials_of(const RegistryOptions& options, ProcessRunner& processes) {
+  if (!options.credentials) return registry::Credentials::from_environment(processes);
+  std::vector<registry::CredentialsFile> files;
+  for (const std::filesystem::path& path : *options.credentials) {
+    ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxFileBytes).in("the credentials file"));
+    ASSIGN_OR_RETURN(registry::CredentialsFile file, registry::CredentialsFile::parse(text, path));
+    files.push_back(std::move(file));
+  }
+  return registry::Credentials(std::move(files), processes);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RegistryAccess>> RegistryAccess::open(const RegistryOptions& options, ProcessRunner& processes) {
@@ -37,7 +48,7 @@ Result<std::unique_ptr<RegistryAccess>> RegistryAccess::open(const RegistryOptio
   }
   for (const std::string& name : options.insecure) client.hosts.by_registry[name].plain_http = true;
   if (!options.file.empty()) RETURN_IF_ERROR(add_file(options.file, client.hosts));
-  ASSIGN_OR_RETURN(client.credentials, registry::Credentials::from_environment(processes));
+  ASSIGN_OR_RETURN(client.credentials, credentials_of(options, processes));
 
   http::CurlOptions transport;
   for (const auto& [name, rule] : client.hosts.by_registry) {

@@ -1,7 +1,9 @@
 // How this process reaches registries: the file, flags and credentials a user gave, made into one client.
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,16 +17,19 @@ struct RegistryOptions {
   std::string file;                   // --registries: api/registries_file.h; empty: none.
   std::vector<std::string> mirrors;   // --registry-mirror REGISTRY=URL, asked before those of the file.
   std::vector<std::string> insecure;  // --insecure-registry HOST[:PORT]: plain HTTP.
+  // Docker config files to take credentials from, the first that knows a registry wins; absent: the user's own.
+  std::optional<std::vector<std::filesystem::path>> credentials;
 };
 
 // A transport and a client on it, for as long as this object lives.
 class RegistryAccess {
  public:
-  // Reads the file and the user's credentials (registry/credentials.h); `processes` runs credential helpers and must
+  // Reads the file and the credentials (registry/credentials.h); `processes` runs credential helpers and must
   // outlive this.
   static Result<std::unique_ptr<RegistryAccess>> open(const RegistryOptions& options, ProcessRunner& processes);
 
   registry::Client& client() { return client_; }
+  http::HttpTransport& transport() { return *transport_; }
 
  private:
   RegistryAccess(std::unique_ptr<http::HttpTransport> transport, registry::ClientOptions options)

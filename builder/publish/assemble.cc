@@ -90,7 +90,8 @@ Status add_stage(const api::Plan& plan, int stage_index, const api::StageReport&
 
 }  // namespace
 
-Result<Published> assemble(const api::Plan& plan, const std::vector<api::StageReport>& reports) {
+Result<Published> assemble(const api::Plan& plan, const std::vector<api::StageReport>& reports,
+                           const std::map<std::string, std::string>& annotations) {
   const api::PlanStage& target = plan.stages[static_cast<std::size_t>(plan.target)];
   ASSIGN_OR_RETURN(Image image, start_from(api::root_image(plan, plan.target)));
   for (const int stage : api::base_chain(plan, plan.target)) {
@@ -107,7 +108,7 @@ Result<Published> assemble(const api::Plan& plan, const std::vector<api::StageRe
                    oci::Descriptor{
                        std::string(media_type::kOciConfig), oci::Digest::of(config_json), config_json.size(), {}, {}},
                    {},
-                   {}},
+                   annotations},
       .manifest_json = {},
       .layers = std::move(image.layers),
       .descriptor = {std::string(media_type::kOciManifest), oci::Digest::of(""), 0, {}, {}},

@@ -157,7 +157,7 @@ Status deliver(const Output& output, const PublishRequest& request, const Publis
 
 Result<Published> publish(const api::Plan& plan, const PublishRequest& request, const OpenImage& open_image,
                           registry::Client& client, std::stop_token stop) {
-  ASSIGN_OR_RETURN(Published image, assemble(plan, request.reports));
+  ASSIGN_OR_RETURN(Published image, assemble(plan, request.reports, request.annotations));
   const Blobs blobs(plan, request.volume, open_image);
   for (const Output& output : request.outputs) {
     RETURN_IF_ERROR(deliver(output, request, image, blobs, client, stop));

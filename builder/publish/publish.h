@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -27,9 +28,10 @@ struct Output {
 
 struct PublishRequest {
   std::filesystem::path volume;
-  std::vector<api::StageReport> reports;  // One a stage of the plan, in plan order.
-  std::vector<oci::Reference> tags;       // Where a registry output pushes; names inside the other outputs.
-  std::vector<Output> outputs;            // Empty: the image is only assembled.
+  std::vector<api::StageReport> reports;           // One a stage of the plan, in plan order.
+  std::vector<oci::Reference> tags;                // Where a registry output pushes; names inside the other outputs.
+  std::vector<Output> outputs;                     // Empty: the image is only assembled.
+  std::map<std::string, std::string> annotations;  // Of the manifest.
 };
 
 // One layer of the image, from the bottom up.
@@ -50,7 +52,8 @@ struct Published {
 };
 
 // Pure: the manifest and config of the plan's target.
-Result<Published> assemble(const api::Plan& plan, const std::vector<api::StageReport>& reports);
+Result<Published> assemble(const api::Plan& plan, const std::vector<api::StageReport>& reports,
+                           const std::map<std::string, std::string>& annotations = {});
 
 // Delivers to all outputs; the blobs of base images come from `open_image` or, within one registry, by mount. An output
 // appears whole or not at all.

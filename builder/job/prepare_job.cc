@@ -1,0 +1,165 @@
+#include "builder/job/prepare_job.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "api/job.h"
+#include "api/volume.h"
+#include "base/file.h"
+#include "build/placement.h"
+#include "builder/job/context_digest.h"
+#include "builder/prepare/base_index.h"
+#include "builder/prepare/images.h"
+#include "builder/prepare/prepare.h"
+#include "builder/source/fetch.h"
+#include "builder/stage/compute_ready.h"
+
+namespace imagebuild::builder {
+
+namespace fs = std::filesystem;
+namespace volume = api::volume;
+
+namespace {
+
+// What the volume or our own image lacks is not the user's to mend.
+Status not_the_users(const Status& status) {
+  if (status.ok() || status.error().exit_status() == kExitInfrastructure) return status;
+  return Error{ErrorCode::kInternal, status.error().message};
+}
+
+// Only our own names: a new file system may have others (lost+found).
+Status clear_volume(const fs::path& root) {
+  for (const char* name : {"bin", "context", "bases", "stages", volume::kPlan}) {
+    std::error_code error;
+    fs::remove_all(root / name, error);
+    if (error) return system_error("cannot clear " + (root / name).string(), error.value());
+  }
+  return ok();
+}
+
+// Under another name first: nobody sees half a program.
+Status copy_program(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::create_directories(to.parent_path(), error);
+  if (error) return system_error(to.parent_path().string(), error.value());
+  ASSIGN_OR_RETURN(UniqueFd source_fd, open_file(from, O_RDONLY));
+  const fs::path temporary = to.string() + ".new";
+  ASSIGN_OR_RETURN(UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0755));
+  FileSource source(std::move(source_fd));
+  FileSink sink(std::move(fd));
+  const Result<std::uint64_t> copied = copy_stream(source, sink);
+  if (!copied.ok()) return copied.error().in(to.string());
+  if (::fchmod(sink.fd(), 0755) != 0) return system_error(to.string(), errno);
+  fs::rename(temporary, to, error);
+  return error ? Status(system_error(to.string(), error.value())) : ok();
+}
+
+std::vector<std::pair<std::string, std::string>> build_args_of(const api::ImageBuildSpec& spec) {
+  std::vector<std::pair<std::string, std::string>> result;
+  for (const api::BuildArg& arg : spec.build_args) result.emplace_back(arg.name, arg.value.value_or(""));
+  return result;
+}
+
+// One attempt, from an old volume to a complete one.
+class Preparation {
+ public:
+  Preparation(const PrepareJob& request, ProcessRunner& processes, std::stop_token stop)
+      : request_(request), spec_(request.job.build.spec), processes_(processes), stop_(std::move(stop)) {}
+
+  api::Told run() {
+    const Status status = carry_out();
+    if (!status.ok()) told_.failure = failure_of(status.error(), dockerfile_name());
+    told_.done = !told_.failure;
+    if (!told_.done) told_.plan_json.clear();
+    return std::move(told_);
+  }
+
+ private:
+  std::string dockerfile_name() const { return spec_.dockerfile.empty() ? "Dockerfile" : spec_.dockerfile; }
+  const fs::path& root() const { return request_.job.volume; }
+  void log(std::string line) const {
+    if (request_.log) request_.log(std::move(line));
+  }
+  void progress() const {
+    if (request_.on_progress) request_.on_progress(told_);
+  }
+
+  Status carry_out() {
+    RETURN_IF_ERROR(not_the_users(clear_volume(root())));
+    RETURN_IF_ERROR(not_the_users(copy_program(request_.stage_program, root() / volume::kStageProgram)));
+    ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access,
+                     RegistryAccess::open(job_registries(request_.job, request_.registries_file), processes_));
+    const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name, stop_); };
+    ASSIGN_OR_RETURN(Prepared prepared, prepare_source(open, access->transport()));
+    RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, oci::Platform::host(), root()));
+    RETURN_IF_ERROR(compute(prepared.plan));
+    for (const std::string& warning : prepared.plan.warnings) log("warning: " + warning);
+    told_.plan_json = prepared.plan.json();
+    return ok();
+  }
+
+  // What was fetched is dropped again as soon as the volume has the context.
+  Result<Prepared> prepare_source(const OpenImage& open, http::HttpTransport& transport) {
+    ASSIGN_OR_RETURN(const TempDir scratch, TempDir::create("imagebuild-source-"));
+    const SourcePlaces places{request_.job.mounted(api::job::kSource), request_.job.mounted(api::job::kSourceSecret),
+                              scratch.path()};
+    const SourceSeams seams{processes_, transport, open, request_.log};
+    ASSIGN_OR_RETURN(const FetchedSource fetched, fetch_source(spec_.source, places, seams, stop_));
+    told_.source = api::SourceStatus{fetched.revision, {}};
+    progress();
+
+    PrepareRequest wanted;
+    wanted.context = fetched.context.string();
+    wanted.sub_path = fetched.tar_sub_path;
+    wanted.confined = true;
+    wanted.dockerfile = spec_.dockerfile;
+    if (!spec_.dockerfile_inline.empty()) wanted.dockerfile_text = spec_.dockerfile_inline;
+    wanted.target = spec_.target;
+    wanted.build_args = build_args_of(spec_);
+    wanted.epoch_s = fetched.epoch_s;
+    wanted.copy_context = true;
+    wanted.volume = root();
+    wanted.stop = stop_;
+    Result<Prepared> prepared = prepare(wanted, open, processes_);
+    if (!prepared.ok()) return without_scratch(prepared.error(), fetched.context);
+    ASSIGN_OR_RETURN(const oci::Digest digest, context_digest(root(), prepared->dockerfile_text, stop_));
+    told_.source->digest = digest.str();
+    log("solved " + dockerfile_name() + ": " + std::to_string(prepared->plan.stages.size()) + " stages");
+    progress();
+    return prepared;
+  }
+
+  // Nobody knows the folder that the source was in.
+  static Error without_scratch(const Error& error, const fs::path& context) {
+    std::string text = error.message;
+    const std::string folder = context.string();
+    for (std::size_t at = text.find(folder); at != std::string::npos; at = text.find(folder, at)) {
+      text.replace(at, folder.size(), "source");
+    }
+    return Error{error.code, std::move(text)};
+  }
+
+  Status compute(const api::Plan& plan) {
+    const std::vector<build::Place> places = build::place_stages(plan);
+    const auto wanted = [&](int stage) { return places[static_cast<std::size_t>(stage)] == build::Place::kPrepare; };
+    ASSIGN_OR_RETURN(told_.failure, compute_stages(plan, root(), compression_of(spec_), wanted, stop_));
+    if (told_.failure) told_.failure->message = error_of(plan, *told_.failure).message;
+    return ok();
+  }
+
+  const PrepareJob& request_;
+  const api::ImageBuildSpec& spec_;
+  ProcessRunner& processes_;
+  std::stop_token stop_;
+  api::Told told_;
+};
+
+}  // namespace
+
+api::Told prepare_job(const PrepareJob& request, ProcessRunner& processes, std::stop_token stop) {
+  return Preparation(request, processes, std::move(stop)).run();
+}
+
+}  // namespace imagebuild::builder

@@ -1,0 +1,79 @@
+#include "builder/prepare_command.h"
+
+#include <filesystem>
+#include <iostream>
+#include <utility>
+
+#include "api/volume.h"
+#include "builder/command.h"
+#include "builder/job/prepare_job.h"
+#include "builder/prepare/base_index.h"
+#include "builder/prepare/images.h"
+#include "builder/stage/compute_ready.h"
+#include "builder/stop_signals.h"
+
+namespace imagebuild::builder {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kStageProgram = "imagebuild-stage";
+
+Status split_build_args(const std::vector<std::string>& given, PrepareRequest& request) {
+  for (const std::string& text : given) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos) {
+      return Error{ErrorCode::kInvalidInput, "--build-arg " + text + " has no value; write " + text + "=VALUE"};
+    }
+    request.build_args.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return ok();
+}
+
+Status prepare_by_flags(PrepareOptions& options, ProcessRunner& processes) {
+  PrepareRequest& request = options.request;
+  RETURN_IF_ERROR(split_build_args(options.build_args, request));
+  if (!options.platform.empty()) {
+    ASSIGN_OR_RETURN(request.platform, oci::Platform::parse(options.platform));
+  }
+  request.volume = options.volume;
+  request.copy_context = true;
+  ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access, RegistryAccess::open(options.registries, processes));
+  const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name); };
+  ASSIGN_OR_RETURN(const Prepared prepared, prepare(request, open, processes));
+  RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, request.platform, options.volume));
+  RETURN_IF_ERROR(compute_ready_stages(prepared.plan, options.volume, archive::Compression::kGzip));
+  for (const std::string& warning : prepared.plan.warnings) std::cerr << "warning: " << warning << "\n";
+  return ok();
+}
+
+// Installed beside this program.
+fs::path stage_program() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).parent_path() / kStageProgram;
+}
+
+int prepare_for_job(const PrepareOptions& options, ProcessRunner& processes) {
+  const std::unique_ptr<Reporter> reporter = Reporter::from_environment();
+  const std::stop_token stop = stop_on_signals();
+  Result<Job> job = open_job(options.job, options.volume, options.mounts);
+  if (!job.ok()) return finish(*reporter, api::Told{.failure = failure_of(job.error(), "")});
+  PrepareJob request;
+  request.job = std::move(*job);
+  request.registries_file = options.registries.file;
+  request.stage_program = stage_program();
+  request.on_progress = [&](const api::Told& told) { reporter->progress(told); };
+  request.log = log_line;
+  return finish(*reporter, prepare_job(request, processes, stop));
+}
+
+}  // namespace
+
+int prepare_command(PrepareOptions& options) {
+  SystemProcessRunner processes;
+  if (!options.job.empty()) return prepare_for_job(options, processes);
+  return report(prepare_by_flags(options, processes));
+}
+
+}  // namespace imagebuild::builder
