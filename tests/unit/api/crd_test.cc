@@ -93,7 +93,11 @@ TEST(Crd, TellsServerSideApplyHowToMergeEveryList) {
 TEST(Crd, DescribesEveryField) {
   std::vector<std::string> mistakes;
   walk_schema("", crd_schema(), [&](const std::string& name, const YAML::Node& schema) {
-    if (!schema["description"] || schema["description"].as<std::string>().empty()) mistakes.push_back(name);
+    if (name == "metadata") {
+      EXPECT_EQ(schema.size(), 1U) << "the API server refuses everything but the type here";
+    } else if (!schema["description"] || schema["description"].as<std::string>().empty()) {
+      mistakes.push_back(name);
+    }
   });
   EXPECT_THAT(mistakes, IsEmpty());
 }
