@@ -26,6 +26,12 @@ std::optional<ino_t> inode_of(int fd) {
   return info.st_ino;
 }
 
+bool listens(int fd) {
+  int answer = 0;
+  socklen_t size = sizeof answer;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &answer, &size) == 0 && answer != 0;
+}
+
 // The port this end of a socket is bound to; 0 for what is no internet socket.
 std::uint16_t local_port(int fd) {
   sockaddr_storage address{};
@@ -78,6 +84,13 @@ ConnectionReaper::ConnectionReaper(std::uint16_t port, Limits limits, Handled ha
 
 ConnectionReaper::~ConnectionReaper() = default;
 
+void ConnectionReaper::end(const std::string& peer) {
+  for (const int fd : open_descriptors()) {
+    if (local_port(fd) != port_ || peer_of(fd) != peer) continue;
+    if (const std::optional<ino_t> inode = inode_of(fd)) shut_down(fd, *inode);
+  }
+}
+
 void ConnectionReaper::end_all() {
   const std::lock_guard lock(mutex_);
   end_all_ = true;
@@ -103,6 +116,7 @@ void ConnectionReaper::look() {
     const std::lock_guard lock(mutex_);
     all = end_all_;
   }
+  if (all) stop_listening();
   const std::vector<Connection> open = connections();
   std::size_t left = open.size();
   for (const Connection& connection : open) {
@@ -111,6 +125,13 @@ void ConnectionReaper::look() {
     if (!all && connection.age < limits_.lifetime && !too_slow) continue;
     shut_down(connection.fd, connection.inode);
     --left;
+  }
+}
+
+void ConnectionReaper::stop_listening() {
+  for (const int fd : open_descriptors()) {
+    const std::optional<ino_t> inode = inode_of(fd);
+    if (inode && local_port(fd) == port_ && listens(fd)) shut_down(fd, *inode);
   }
 }
 

@@ -33,7 +33,9 @@ class ConnectionReaper {
   ConnectionReaper(const ConnectionReaper&) = delete;
   ConnectionReaper& operator=(const ConnectionReaper&) = delete;
 
-  // From now on every connection, at once.
+  // Ends the connection from that peer now. For any thread.
+  void end(const std::string& peer);
+  // From now on ends every connection at once, and takes no more: who waits for them wakes up.
   void end_all();
 
  private:
@@ -45,6 +47,7 @@ class ConnectionReaper {
   };
   void watch(const std::stop_token& stop);
   void look();
+  void stop_listening();
   std::vector<Connection> connections();  // The oldest first.
 
   const std::uint16_t port_;

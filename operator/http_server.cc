@@ -20,9 +20,10 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 // So much of a body that nobody wants is read, so that the client is done sending and reads the answer. As Go's server.
 constexpr std::uint64_t kDiscardBytes = 256 * 1024;
 
-// What of a refused request's body is still to come.
+// A body that a refused client may still be sending.
 struct Unread {
-  std::uint64_t bytes;
+  std::uint64_t bytes = 0;
+  bool awaited = false;  // It comes only after "100 Continue", which was not said.
 };
 
 struct Route {
@@ -106,9 +107,11 @@ bool read_body(mg_connection* connection, std::uint64_t length, std::string& bod
   return true;
 }
 
-void discard(mg_connection* connection, Unread unread) {
+// True if that was all of it.
+bool discard(mg_connection* connection, const Unread& unread) {
+  if (unread.awaited) return unread.bytes == 0;
   std::string dropped;
-  read_body(connection, std::min(unread.bytes, kDiscardBytes), dropped);
+  return read_body(connection, std::min(unread.bytes, kDiscardBytes), dropped) && unread.bytes <= kDiscardBytes;
 }
 
 }  // namespace
@@ -134,10 +137,11 @@ struct HttpServer::State {
   static int http_error(mg_connection* connection, int status, const char* message);
 
   HttpAnswer answer(mg_connection* connection, HttpRequest& request, Unread& unread);
-  HttpAnswer answer_clear(mg_connection* connection, HttpRequest& request, bool waits, Unread& unread);
+  HttpAnswer answer_clear(mg_connection* connection, HttpRequest& request, Unread& unread);
   const Route* find(const HttpRequest& request, std::string& allowed) const;
 
   void drain();
+  void end(const std::string& peer);
 
   const Options options;
   std::vector<Route> routes;
@@ -210,32 +214,43 @@ int HttpServer::State::begin_request(mg_connection* connection) {
   const mg_request_info* info = mg_get_request_info(connection);
   if (info == nullptr || info->local_uri == nullptr || info->request_method == nullptr) return 0;
   try {
-    Unread unread{0};
+    const std::string peer = std::string(info->remote_addr) + " " + std::to_string(info->remote_port);
+    Unread unread;
     HttpAnswer given;
     {
-      const Handling handling(state, std::string(info->remote_addr) + " " + std::to_string(info->remote_port));
+      const Handling handling(state, peer);
       HttpRequest request = head_of(*info);
       given = handling.refused() ? come_again(state.options.name + " is shutting down")
                                  : state.answer(connection, request, unread);
       send(connection, given, request.method != "HEAD");
     }
-    discard(connection, unread);
+    // civetweb would read on to the end of the body, however far that is.
+    if (!discard(connection, unread)) state.end(peer);
     return given.status;
   } catch (...) {  // Out of memory: the connection is closed.
     return 500;
   }
 }
 
+void HttpServer::State::end(const std::string& peer) {
+  ConnectionReaper* known = nullptr;
+  {
+    const std::lock_guard lock(mutex);
+    known = reaper.get();
+  }
+  if (known != nullptr) known->end(peer);
+}
+
 HttpAnswer HttpServer::State::answer(mg_connection* connection, HttpRequest& request, Unread& unread) {
   try {
+    unread.awaited = same_name(request.header("Expect"), "100-continue");
     const auto length = body_length(request);
-    if (const auto* refusal = std::get_if<HttpAnswer>(&length)) return *refusal;
-    // Who expects "100 Continue" sends nothing after a refusal.
-    const bool waits = same_name(request.header("Expect"), "100-continue");
+    if (const auto* refusal = std::get_if<HttpAnswer>(&length)) {
+      unread.bytes = kDiscardBytes;
+      return *refusal;
+    }
     unread.bytes = *std::get_if<std::uint64_t>(&length);
-    HttpAnswer given = answer_clear(connection, request, waits, unread);
-    if (waits) unread.bytes = 0;
-    return given;
+    return answer_clear(connection, request, unread);
   } catch (const std::exception& error) {
     return plain(500, std::string("the request could not be handled: ") + error.what());
   } catch (...) {
@@ -243,8 +258,7 @@ HttpAnswer HttpServer::State::answer(mg_connection* connection, HttpRequest& req
   }
 }
 
-HttpAnswer HttpServer::State::answer_clear(mg_connection* connection, HttpRequest& request, bool waits,
-                                           Unread& unread) {
+HttpAnswer HttpServer::State::answer_clear(mg_connection* connection, HttpRequest& request, Unread& unread) {
   std::string allowed;
   const Route* route = find(request, allowed);
   if (route == nullptr && allowed.empty()) return plain(404, "there is nothing at this path");
@@ -262,7 +276,7 @@ HttpAnswer HttpServer::State::answer_clear(mg_connection* connection, HttpReques
   }
   const Share memory(mutex, pending_bytes, length, options.max_pending_bytes);
   if (!memory.granted()) return come_again("too many requests are being read");
-  if (waits && length > 0) mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
+  if (unread.awaited && length > 0) mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
   unread.bytes = 0;
   if (!read_body(connection, length, request.body)) return plain(408, "the body did not come");
   return route->handler(request);
@@ -292,8 +306,7 @@ int HttpServer::State::log_message(const mg_connection* connection, const char* 
 
 // What civetweb refuses by itself: broken and oversized heads.
 int HttpServer::State::http_error(mg_connection* connection, int status, const char* message) {
-  const int honest = status == 413 ? 431 : status;
-  send(connection, plain(honest, message == nullptr ? "" : message), true);
+  send(connection, plain(status, message == nullptr ? "" : message), true);
   return 0;
 }
 
