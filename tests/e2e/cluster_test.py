@@ -1,5 +1,7 @@
 """The cluster that the other tests run on is what it claims to be."""
 
+import http.server
+import threading
 import unittest
 
 from cluster.case import ClusterTestCase
@@ -55,6 +57,24 @@ class ClusterTest(ClusterTestCase):
         for name, address in (("pod", web["status"]["podIP"]), ("service", self.get("service", "web")["spec"]["clusterIP"])):
             script = f"for i in $(seq 50); do wget -q -O- http://{address}/page && exit; sleep 0.1; done; exit 1"
             self.assertEqual(self.run_pod(pod(f"by-{name}", "sh", "-c", script, node=self.cluster.nodes[-1])), "it works\n")
+
+    def test_a_pod_reaches_a_server_of_a_test_on_this_machine(self):
+        if not self.cluster.machine:
+            self.skipTest("how pods of the cluster of KUBECONFIG reach this machine is not known")
+
+        class Greeter(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):  # noqa: N802 (the name is http.server's)
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"hello from the test")
+
+        server = http.server.ThreadingHTTPServer((self.cluster.machine, 0), Greeter)
+        self.addCleanup(server.server_close)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.shutdown)
+        url = f"http://{self.cluster.machine}:{server.server_port}/"
+        for node in self.cluster.nodes:
+            self.assertEqual(self.run_pod(pod(f"from-{node}", "wget", "-q", "-O-", url, node=node)), "hello from the test")
 
     def test_an_image_pushed_from_this_machine_runs_in_a_pod(self):
         pushed = f"{self.cluster.registry}/{self.namespace}/app:1"

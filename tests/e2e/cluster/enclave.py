@@ -69,8 +69,10 @@ class Enclave:
         """Fails with the end of its log if a program has ended that should run."""
         for name, daemon in self._daemons.items():
             if daemon.poll() is not None:
-                last = (self._logs / f"{name}.log").read_text(errors="replace").splitlines()[-15:]
-                raise AssertionError("\n".join([f"{name} ended with {daemon.returncode}:", *last]))
+                raise AssertionError(f"{name} ended with {daemon.returncode}:\n{self._end_of_log(name, 15)}")
+
+    def _end_of_log(self, name: str, lines: int) -> str:
+        return "\n".join((self._logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
 
     def wait_until(self, reached, what: str, seconds: float = 60):
         """Polls until reached() gives something true, and returns that."""
@@ -80,7 +82,8 @@ class Enclave:
             if value := reached():
                 return value
             if time.monotonic() > deadline:
-                raise AssertionError(f"after {seconds:.0f} s still not: {what}; see the logs in {self._logs}")
+                logs = [f"--- {name}\n{self._end_of_log(name, 5)}" for name in self._daemons]
+                raise AssertionError("\n".join([f"after {seconds:.0f} s still not: {what}", *logs]))
             time.sleep(0.05)
 
     def process_ids(self) -> dict[str, int]:
