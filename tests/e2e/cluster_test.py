@@ -76,6 +76,22 @@ class ClusterTest(ClusterTestCase):
         for node in self.cluster.nodes:
             self.assertEqual(self.run_pod(pod(f"from-{node}", "wget", "-q", "-O-", url, node=node)), "hello from the test")
 
+    def test_custom_resources_are_served(self):
+        group = f"{self.namespace}.example.com"
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"things.{group}"},
+            "spec": {"group": group, "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"}, "versions": [{
+                "name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+                    "type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}}}]}}
+        self.addCleanup(self.cluster.kubectl, "delete", "crd", f"things.{group}", "--wait=false")
+        self.apply(definition)
+        self.kubectl("wait", "--for=condition=Established", f"crd/things.{group}", "--timeout=30s")
+        thing = {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": "first", "labels": {"a": "1", "b": "2"}},
+                 "spec": {"map": {str(number): number for number in range(100)}}}
+        self.apply(thing)
+        self.apply(thing | {"spec": {"map": {"1": 2}}}, "--server-side", "--force-conflicts")
+        self.assertEqual(self.get(f"things.{group}", "first")["metadata"]["labels"], {"a": "1", "b": "2"})
+
     def test_an_image_pushed_from_this_machine_runs_in_a_pod(self):
         pushed = f"{self.cluster.registry}/{self.namespace}/app:1"
         processes.run("skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false",

@@ -6,6 +6,7 @@ Debian has no binary package of them. KUBEBUILDER_ASSETS may name a folder with 
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 
@@ -13,6 +14,9 @@ from harness import processes
 from harness.cache import cache_folder, locked
 
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
+# The tree's own reflect2 1.0.1 crashes when compiled by Go 1.18 or newer (a custom resource is enough); Debian has 1.0.2.
+_REFLECT2 = pathlib.Path("/usr/share/gocode/src/github.com/modern-go/reflect2")
+_CHANGE = "reflect2-1.0.2"
 _SUMS = "SHA256SUMS"  # written last: a folder without it is not finished
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -27,8 +31,8 @@ def programs(say=lambda text: None) -> dict[str, str]:
 
 
 def _newest_whole_folder() -> pathlib.Path | None:
-    """Folders are named by the version of the source package; one that was changed since does not count."""
-    folders = sorted((cache_folder() / "kubernetes").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    """Folders are named by the source package's version and our change; one with other programs than it had does not count."""
+    folders = sorted((cache_folder() / "kubernetes").glob(f"*~{_CHANGE}/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
     return next((folder for folder in folders if _is_whole(folder)), None)
 
 
@@ -47,8 +51,8 @@ def _sums_of(folder: pathlib.Path) -> str:
 
 
 def keep(binaries: pathlib.Path, version: str) -> pathlib.Path:
-    """Moves compiled programs into the cache as those of this version."""
-    folder = cache_folder() / "kubernetes" / version
+    """Moves programs compiled from this version, with our change, into the cache."""
+    folder = cache_folder() / "kubernetes" / f"{version}~{_CHANGE}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _SUMS).unlink(missing_ok=True)
     for name in PROGRAMS:
@@ -76,7 +80,17 @@ def unpack_source(work: pathlib.Path, log) -> str:
     _run([*apt, "source", "--download-only", "kubernetes"], work, log)
     dsc, = work.glob("kubernetes_*.dsc")
     _run(["dpkg-source", "-x", dsc.name, "source"], work, log)
+    _replace_reflect2(work / "source/vendor/github.com/modern-go/reflect2")
     return dsc.name.removeprefix("kubernetes_").removesuffix(".dsc")
+
+
+def _replace_reflect2(folder: pathlib.Path) -> None:
+    for file in folder.iterdir():
+        if file.suffix in (".go", ".s"):
+            file.unlink()
+    for file in _REFLECT2.iterdir():
+        if file.suffix in (".go", ".s"):
+            shutil.copy(file, folder)
 
 
 def _source_lines() -> str:
