@@ -1,0 +1,78 @@
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
+
+#include "operator/metrics.h"
+#include "operator/metrics_table.h"
+
+namespace imagebuild::op {
+namespace {
+
+std::string page() {
+  const auto top = std::filesystem::path(IMAGEBUILD_TEST_DATA) / "../../../..";
+  std::ifstream file(top / "docs/reference/metrics.md");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string table() {
+  std::string text = "| metric | type | labels | meaning |\n|---|---|---|---|\n";
+  for (const MetricSpec& spec : kMetrics) {
+    const char* type = spec.type == MetricType::kCounter ? "counter"
+                       : spec.type == MetricType::kGauge ? "gauge"
+                                                         : "histogram";
+    std::string labels(spec.labels);
+    labels = labels.empty() ? "" : "`" + std::regex_replace(labels, std::regex(","), "`, `") + "`";
+    const std::string help = std::regex_replace(std::string(spec.help), std::regex("<error>"), "`<error>`");
+    text += "| `" + std::string(spec.name) + "` | " + type + " | " + labels + " | " + help + " |\n";
+  }
+  return text;
+}
+
+// A failure prints the table to put there.
+TEST(MetricsPage, DescribesEveryMetric) {
+  const std::string text = page(), begin = "<!-- metrics -->\n";
+  const auto from = text.find(begin);
+  ASSERT_NE(from, std::string::npos);
+  EXPECT_EQ(text.substr(from + begin.size(), text.find("<!-- end -->") - from - begin.size()), table());
+}
+
+TEST(MetricsPage, QueriesOnlyWhatExists) {
+  std::set<std::string> known;
+  for (const MetricSpec& spec : kMetrics) {
+    const std::string name(spec.name);
+    known.insert(name);
+    if (spec.type == MetricType::kHistogram) known.insert({name + "_bucket", name + "_sum", name + "_count"});
+  }
+  const std::string text = page();
+  const std::regex word("\\b(imagebuild|workqueue|controller_runtime|rest_client|leader_election|process)_[a-z_]+");
+  int found = 0;
+  for (std::sregex_iterator match(text.begin(), text.end(), word), end; match != end; ++match, ++found) {
+    EXPECT_TRUE(known.contains(match->str())) << match->str() << " is no metric of the operator";
+  }
+  EXPECT_GT(found, 30);
+}
+
+// promtool, of Debian's package prometheus, knows the format and how metrics should be called.
+TEST(MetricsText, IsWhatPromtoolCallsGood) {
+  if (std::system("command -v promtool >/dev/null") != 0) {
+    ASSERT_EQ(std::getenv("CI"), nullptr) << "CI lacks promtool";
+    GTEST_SKIP() << "promtool is not installed";
+  }
+  Metrics metrics({.version = "1.2.3", .workers = 4, .lease_name = "imagebuild-operator"});
+  metrics.build_finished("team", BuildResult::kFailed, "StepFailed", Metrics::Seconds(1));
+  FILE* promtool = ::popen("promtool check metrics", "w");
+  ASSERT_NE(promtool, nullptr);
+  const std::string text = metrics.text();
+  EXPECT_EQ(std::fwrite(text.data(), 1, text.size(), promtool), text.size());
+  EXPECT_EQ(WEXITSTATUS(::pclose(promtool)), 0);
+}
+
+}  // namespace
+}  // namespace imagebuild::op
