@@ -22,9 +22,8 @@ std::vector<Reference> references(const ImageBuildSpec& spec) {
   for (const BuildSecret& own : spec.secrets) found.insert({kSecret, own.key.name, own.key.key});
   secret(spec.output.push_secret);
   for (const SecretRef& ref : spec.image_pull_secrets) secret(ref);
-  const std::string& storage_class = spec.artifacts.volume.storage_class_name;
-  if (spec.artifacts.transport == Transport::kVolume && !storage_class.empty()) {
-    found.insert({kStorageClass, storage_class, ""});
+  if (spec.artifacts.transport == Transport::kVolume) {
+    found.insert({kStorageClass, spec.artifacts.volume.storage_class_name, ""});
   }
   return {found.begin(), found.end()};
 }

@@ -1,0 +1,50 @@
+// Carries out what reconcile() decided.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "build/reconcile.h"
+#include "kube/client.h"
+#include "kube/events.h"
+#include "kube/workqueue.h"
+#include "operator/pods/pod.h"
+#include "operator/recollection.h"
+#include "operator/reports.h"
+
+namespace imagebuild::op {
+
+// What acting needs; all outlive the actor.
+struct ActorParts {
+  const kube::Client& client;
+  kube::EventRecorder& events;
+  Reports& reports;
+  ClusterSettings settings;
+  std::string registries;  // The content of the operator's registries file; empty: none.
+  kube::SteadyClock now = [] { return std::chrono::steady_clock::now(); };
+};
+
+// What came of the actions.
+struct Acted {
+  bool decide_again = false;                       // Something is known now that the decision did not know.
+  std::optional<std::chrono::milliseconds> after;  // Come back then, whatever changes until then.
+  std::optional<Error> error;                      // The first that should be tried again soon.
+};
+
+class Actor {
+ public:
+  explicit Actor(ActorParts parts) : parts_(std::move(parts)) {}
+
+  // In order, whatever fails on the way: each action stands for itself. `object` is the ImageBuild as the API has it.
+  Acted act(const build::Decision& decision, const build::Observed& seen, const kube::Json& object,
+            Recollection& memory, std::stop_token stop) const;
+
+ private:
+  class Round;
+  const ActorParts parts_;
+};
+
+}  // namespace imagebuild::op

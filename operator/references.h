@@ -1,0 +1,40 @@
+// Whether the objects exist that a spec names.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/image_build_references.h"
+#include "kube/client.h"
+#include "kube/workqueue.h"
+
+namespace imagebuild::op {
+
+// For any thread. What exists is believed for a while, what does not is looked up each time.
+class References {
+ public:
+  // `client` outlives this.
+  explicit References(
+      const kube::Client& client, kube::SteadyClock now = [] { return std::chrono::steady_clock::now(); })
+      : client_(client), now_(std::move(now)) {}
+
+  // Those of `wanted` that are not there; as reconcile() wants them (Observed::missing). What the API server does not
+  // answer, or does not let the operator see, counts as there: the pods will tell.
+  std::vector<api::Reference> missing(const std::string& ns, const std::vector<api::Reference>& wanted,
+                                      std::stop_token stop);
+
+ private:
+  bool exists(const std::string& ns, api::Reference& reference, std::stop_token stop) const;
+  bool has_default_class(std::stop_token stop) const;
+
+  const kube::Client& client_;
+  const kube::SteadyClock now_;
+  std::mutex mutex_;
+  std::map<std::pair<std::string, api::Reference>, kube::SteadyTime> believed_until_;
+};
+
+}  // namespace imagebuild::op
