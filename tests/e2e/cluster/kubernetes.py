@@ -51,13 +51,15 @@ def _sums_of(folder: pathlib.Path) -> str:
 
 
 def keep(binaries: pathlib.Path, version: str) -> pathlib.Path:
-    """Moves programs compiled from this version, with our change, into the cache."""
+    """Moves programs compiled from this version, with our change, into the cache, and removes older ones."""
     folder = cache_folder() / "kubernetes" / f"{version}~{_CHANGE}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _SUMS).unlink(missing_ok=True)
     for name in PROGRAMS:
         os.replace(binaries / name, folder / name)
     (folder / _SUMS).write_text(_sums_of(folder))
+    for other in set(folder.parent.iterdir()) - {folder}:
+        shutil.rmtree(other)
     return folder
 
 
