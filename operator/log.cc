@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kube/timestamps.h"
+#include "base/timestamp.h"
 
 namespace imagebuild::op {
 
@@ -53,7 +53,7 @@ void Log::error(std::string_view message, std::initializer_list<LogField> fields
 
 void Log::write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const {
   if (level < options_.least) return;
-  const std::string time = kube::micro_time_text(options_.now());
+  const std::string time = micro_time_text(options_.now());
   const std::string_view name = kNames[static_cast<std::size_t>(level)];
   const std::string line =
       (options_.json ? as_json(time, name, message, fields) : as_text(time, name, message, fields)) + "\n";

@@ -4,7 +4,7 @@
 #include <limits>
 #include <optional>
 
-#include "kube/timestamps.h"
+#include "base/timestamp.h"
 #include "operator/pods/metadata.h"
 
 namespace imagebuild::op {
@@ -35,7 +35,7 @@ Error foreign(const Json& object, const char* kind, const char* label) {
 }
 
 std::optional<WallTime> time_at(const Json& object, std::initializer_list<std::string_view> path) {
-  return kube::parse_time(text_at(object, path));
+  return parse_time(text_at(object, path));
 }
 
 build::PodPhase phase_of(const std::string& text) {

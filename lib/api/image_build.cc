@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "api/image_build_fields.h"
-#include "api/image_build_time.h"
+#include "base/timestamp.h"
 #include "oci/digest.h"
 
 namespace imagebuild::api {

@@ -4,11 +4,11 @@
 #include <optional>
 
 #include "api/image_build_references.h"
-#include "api/image_build_time.h"
 #include "api/reasons.h"
 #include "api/validate.h"
 #include "api/validate_values.h"
 #include "base/overloaded.h"
+#include "base/timestamp.h"
 #include "build/placement.h"
 #include "build/reconcile_names.h"
 #include "build/reconcile_report.h"
@@ -534,7 +534,7 @@ class Reconciler {
     next_.phase = phase;
     next_.completion_time = now_;
     if (next_.start_time) {
-      next_.duration = api::duration_text(std::chrono::duration_cast<std::chrono::seconds>(now_ - *next_.start_time));
+      next_.duration = duration_text(std::chrono::duration_cast<std::chrono::seconds>(now_ - *next_.start_time));
     }
     for (api::StageStatus& stage : next_.stages) stop_counting(stage.work);
     stop_counting(next_.prepare);

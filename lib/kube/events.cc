@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "kube/timestamps.h"
+#include "base/timestamp.h"
 
 namespace imagebuild::kube {
 namespace {

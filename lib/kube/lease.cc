@@ -3,7 +3,7 @@
 #include <condition_variable>
 #include <random>
 
-#include "kube/timestamps.h"
+#include "base/timestamp.h"
 
 namespace imagebuild::kube {
 namespace {

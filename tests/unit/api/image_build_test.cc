@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "api/image_build_time.h"
 #include "api/reasons.h"
+#include "base/timestamp.h"
 
 namespace imagebuild::api {
 namespace {
@@ -159,22 +159,6 @@ TEST(ImageBuildStatus, CutsTextBetweenCharacters) {
                       "defgh",
                       6),
             "ab\xE2\x80\xA6");
-}
-
-TEST(ImageBuildTime, ReadsItsOwnWritingAndNothingElse) {
-  EXPECT_EQ(time_text(*parse_time("1999-12-31T23:59:59Z")), "1999-12-31T23:59:59Z");
-  for (const char* text : {"", "1999-12-31", "1999-13-01T00:00:00Z", "1999-02-30T00:00:00Z", "1999-12-31T24:00:00Z",
-                           "1999-12-31T23:59:59+01:00", "1999-12-31T23:59:59.1Z", "x999-12-31T23:59:59Z"}) {
-    EXPECT_FALSE(parse_time(text)) << text;
-  }
-}
-
-TEST(ImageBuildTime, WritesDurationsForPeople) {
-  using std::chrono::seconds;
-  EXPECT_EQ(duration_text(seconds(0)), "0s");
-  EXPECT_EQ(duration_text(seconds(-5)), "0s");
-  EXPECT_EQ(duration_text(seconds(80)), "1m20s");
-  EXPECT_EQ(duration_text(seconds(3600)), "1h0m0s");
 }
 
 TEST(StageSettings, GoOverTheDefaultsMemberByMember) {

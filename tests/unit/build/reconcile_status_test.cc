@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "api/image_build_time.h"
+#include "base/timestamp.h"
 #include "build/placement.h"
 #include "unit/build/reconcile_world.h"
 

@@ -277,18 +277,5 @@ TEST(At, NeverInsertsAndNeverThrows) {
   EXPECT_TRUE(at(Json("text"), {"b"}).is_null());
 }
 
-TEST(Timestamps, AreWrittenAndReadBack) {
-  const WallTime time(std::chrono::microseconds(1'700'000'000'123'456));
-  EXPECT_EQ(time_text(time), "2023-11-14T22:13:20Z");
-  EXPECT_EQ(micro_time_text(time), "2023-11-14T22:13:20.123456Z");
-  EXPECT_EQ(parse_time("2023-11-14T22:13:20.123456Z"), time);
-  EXPECT_EQ(parse_time("2023-11-14T23:13:20.123456789+01:00"), time);
-  EXPECT_EQ(parse_time("2023-11-14T22:13:20Z"), std::chrono::floor<std::chrono::seconds>(time));
-  for (const char* wrong : {"", "2023-11-14", "2023-13-14T22:13:20Z", "2023-11-14T22:13:20", "2023-11-14T25:13:20Z",
-                            "2023-11-14T22:13:20Zx", "x023-11-14T22:13:20Z"}) {
-    EXPECT_FALSE(parse_time(wrong)) << wrong;
-  }
-}
-
 }  // namespace
 }  // namespace imagebuild::kube

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/timestamp.h"
 #include "kube/client.h"
-#include "kube/timestamps.h"
 #include "kube/watch.h"
 
 namespace imagebuild::kube {

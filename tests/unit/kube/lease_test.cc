@@ -1,6 +1,6 @@
 #include "kube/lease.h"
 
-#include "kube/timestamps.h"
+#include "base/timestamp.h"
 #include "unit/kube/api_fixture.h"
 
 namespace imagebuild::kube {

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "kube/timestamps.h"
+#include "base/timestamp.h"
 #include "operator/pods/claim.h"
 #include "operator/pods/metadata.h"
 #include "unit/operator/pods_sample.h"
@@ -16,7 +16,7 @@ namespace {
 using kube::Json;
 
 WallTime at_second(const char* text) {
-  return kube::parse_time(text).value();
+  return parse_time(text).value();
 }
 
 // A pod as the API server gives it back, with `status`.

@@ -1,9 +1,9 @@
-#include "kube/timestamps.h"
+#include "base/timestamp.h"
 
-#include <charconv>
+#include <algorithm>
 #include <cstdio>
 
-namespace imagebuild::kube {
+namespace imagebuild {
 namespace {
 
 using std::chrono::microseconds;
@@ -102,4 +102,12 @@ std::optional<WallTime> parse_time(std::string_view text) {
          std::chrono::minutes(minutes - offset_minutes) + std::chrono::seconds(seconds) + part;
 }
 
-}  // namespace imagebuild::kube
+std::string duration_text(std::chrono::seconds duration) {
+  const auto total = std::max<long long>(duration.count(), 0);
+  std::string text;
+  if (total >= 3600) text += std::to_string(total / 3600) + "h";
+  if (total >= 60) text += std::to_string(total / 60 % 60) + "m";
+  return text + std::to_string(total % 60) + "s";
+}
+
+}  // namespace imagebuild
