@@ -19,12 +19,12 @@ _RIGHTS = {
     ("", "pods"): {"get", "list", "watch", "create", "delete"},
     ("", "pods/log"): {"get"},
     ("", "persistentvolumeclaims"): {"get", "list", "watch", "create", "delete"},
-    ("", "configmaps"): {"get", "list", "watch", "create", "update", "patch", "delete"},
+    ("", "configmaps"): {"get", "list", "watch", "create", "update", "delete"},
     ("", "secrets"): {"get"},
-    ("", "events"): {"create", "patch", "update"},
-    ("events.k8s.io", "events"): {"create", "patch", "update"},
+    ("", "events"): {"create", "patch"},
+    ("events.k8s.io", "events"): {"create", "patch"},
 }
-_CLUSTER_RIGHTS = {("storage.k8s.io", "storageclasses"): {"get", "list", "watch"}}
+_CLUSTER_RIGHTS = {("storage.k8s.io", "storageclasses"): {"get", "list"}}
 
 
 def rights(roles: list[dict]) -> dict:

@@ -20,12 +20,12 @@
   verbs: [get]
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [get, list, watch, create, update, delete]
 # Whether the Secrets that an ImageBuild names exist; neither list nor watch, so that no others are seen.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
 - apiGroups: ["", events.k8s.io]
   resources: [events]
-  verbs: [create, patch, update]
+  verbs: [create, patch]
 {{- end -}}
