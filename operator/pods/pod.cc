@@ -1,6 +1,6 @@
 #include "operator/pods/pod.h"
 
-#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 
 #include "api/job.h"

@@ -1,5 +1,8 @@
 #include "operator/pods/record.h"
 
+#include <cstdlib>
+#include <memory>
+
 #include "api/job.h"
 #include "archive/compress.h"
 #include "build/reconcile_names.h"

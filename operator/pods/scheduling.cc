@@ -1,6 +1,6 @@
 #include "operator/pods/scheduling.h"
 
-#include <array>
+#include <algorithm>
 
 namespace imagebuild::op {
 
