@@ -1,0 +1,56 @@
+#include "build/reconciler.h"
+
+#include <algorithm>
+
+#include "api/reasons.h"
+#include "build/reconcile_names.h"
+
+namespace imagebuild::build {
+
+namespace {
+
+namespace reason = api::reason;
+using api::BuildPhase;
+using api::WorkPhase;
+
+}  // namespace
+
+const Claim* Reconciler::claim() const {
+  const auto found = std::ranges::find(observed_.claims, generation(), &Claim::generation);
+  return found == observed_.claims.end() ? nullptr : &*found;
+}
+
+// Without its claim, all that a build has done is lost.
+void Reconciler::check_claim() {
+  const bool wanted = uses_claim() && next_.prepare.phase == WorkPhase::kSucceeded;
+  const Claim* own = claim();
+  claim_broken_ = uses_claim() && own != nullptr && (own->deleting || own->lost);
+  if (!wanted || (own != nullptr && !claim_broken_)) return;
+  ++next_.prepare.retries;
+  forget_attempt(next_.prepare, reason::kInfrastructure, now_);
+  if (next_.prepare.retries > retries() && !spec_.cancel) {
+    next_.prepare.phase = WorkPhase::kFailed;
+    fail("prepare", reason::kRetriesExhausted, "the artifact claim was lost");
+  }
+  redo_stages();
+}
+
+void Reconciler::redo_stages() {
+  for (api::StageStatus& stage : next_.stages) {
+    if (stage.work.phase == WorkPhase::kWaiting) continue;
+    forget_attempt(stage.work, reason::kInfrastructure, now_);
+    stage.cached = false;
+  }
+  if (next_.publish.phase != WorkPhase::kWaiting) forget_attempt(next_.publish, reason::kInfrastructure, now_);
+}
+
+void Reconciler::wait_for_claim() {
+  for (const Pod& pod : observed_.pods) {
+    if (is_current(pod)) remove(pod);
+  }
+  if (const Claim* own = claim()) remove(*own);
+  going_on(reason::kRetrying, "the artifact claim is being deleted; the build begins anew with another");
+  next_.phase = BuildPhase::kPreparing;
+}
+
+}  // namespace imagebuild::build

@@ -1,0 +1,62 @@
+#include "build/reconciler.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "build/reconcile_names.h"
+
+namespace imagebuild::build {
+
+namespace {
+
+using api::BuildPhase;
+
+}  // namespace
+
+void Reconciler::sweep_earlier_builds() {
+  for (const Pod& pod : observed_.pods) {
+    if (!is_current(pod)) remove(pod);
+  }
+  for (const Claim& claim : observed_.claims) {
+    if (claim.generation != generation()) remove(claim);
+  }
+  const std::string own = record_name(build_, generation());
+  for (const std::string& record : observed_.records) {
+    if (record != own) act(DeleteRecord{record});
+  }
+}
+
+// Nothing runs on; what failed is kept for a while, to look into it.
+void Reconciler::clean_up() {
+  // The end must be in the API server before the pods that prove it go.
+  const bool written = is_finished(build_.status) && build_.status.build == next_.build;
+  const auto ttl = std::chrono::seconds(spec_.ttl_seconds_after_finished.value_or(api::kDefaultTtlSeconds));
+  const WallTime keep_until = next_.completion_time.value_or(now_) + ttl;
+  const bool keep = next_.phase == BuildPhase::kFailed && now_ < keep_until;
+  bool anything = false;
+  for (const Pod& pod : observed_.pods) {
+    if (!is_current(pod)) continue;
+    anything = true;
+    if (pod.active() || (written && !keep)) remove(pod);
+  }
+  for (const Claim& claim : observed_.claims) {
+    if (claim.generation != generation()) continue;
+    anything = true;
+    if (written && !keep) remove(claim);
+  }
+  const std::string record = record_name(build_, generation());
+  const bool recorded = std::ranges::find(observed_.records, record) != observed_.records.end();
+  if (recorded && written && !keep) act(DeleteRecord{record});
+  if (keep && (anything || recorded)) again_at(keep_until);
+}
+
+void Reconciler::remove(const Pod& pod) {
+  const bool asked = std::ranges::find(actions_, Action(DeletePod{pod.name})) != actions_.end();
+  if (!pod.deletion && !asked) act(DeletePod{pod.name});
+}
+
+void Reconciler::remove(const Claim& claim) {
+  if (!claim.deleting) act(DeleteClaim{claim.name});
+}
+
+}  // namespace imagebuild::build

@@ -1,0 +1,98 @@
+#include "build/reconciler.h"
+
+#include <optional>
+
+#include "api/reasons.h"
+#include "api/validate_values.h"
+
+namespace imagebuild::build {
+
+namespace {
+
+namespace reason = api::reason;
+using api::BuildPhase;
+using api::WorkPhase;
+using api::WorkStatus;
+using std::chrono::milliseconds;
+
+std::optional<milliseconds> limit(const std::string& text) {
+  return text.empty() ? std::nullopt : api::parse_duration(text);
+}
+
+// What we end ourselves is not lost.
+void interrupt(WorkStatus& status, WorkPhase phase) {
+  if (status.phase != WorkPhase::kPending && status.phase != WorkPhase::kRunning) return;
+  status.phase = phase;
+  status.reason.clear();
+}
+
+}  // namespace
+
+bool Reconciler::past_deadline() {
+  const std::string text = spec_.timeout.empty() ? api::kDefaultTimeout : spec_.timeout;
+  const WallTime deadline = *next_.start_time + limit(text).value_or(milliseconds(0));
+  if (now_ >= deadline) {
+    std::string message = "the build did not end within " + text;
+    if (const auto waiting = waiting_reason()) message += "; it waited: " + waiting->message;
+    fail("", reason::kDeadlineExceeded, message);
+    return true;
+  }
+  again_at(deadline);
+  const auto stage_limit = limit(spec_.stage_timeout);
+  if (!stage_limit) return false;
+  if (pod_past(prepare_, next_.prepare, "prepare", *stage_limit)) return true;
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    if (pod_past(stages_[i], next_.stages[i].work, next_.stages[i].name, *stage_limit)) return true;
+  }
+  return pod_past(publish_, next_.publish, "publish", *stage_limit);
+}
+
+bool Reconciler::pod_past(const Followed& followed, WorkStatus& status, const std::string& name,
+                          milliseconds stage_limit) {
+  if (followed.pod == nullptr || (status.phase != WorkPhase::kPending && status.phase != WorkPhase::kRunning)) {
+    return false;
+  }
+  const WallTime deadline = followed.pod->created + stage_limit;
+  if (now_ < deadline) {
+    again_at(deadline);
+    return false;
+  }
+  std::string message = "its pod did not end within " + spec_.stage_timeout;
+  if (const auto waiting = waiting_for(*followed.pod)) message += "; it waited: " + waiting->message;
+  status.phase = WorkPhase::kFailed;
+  status.reason = reason::kStageDeadlineExceeded;
+  status.completion_time = now_;
+  fail(name, reason::kStageDeadlineExceeded, message);
+  return true;
+}
+
+// Deletes what runs; whether any pod may still do something.
+bool Reconciler::stop_pods() {
+  bool busy = false;
+  for (const Pod& pod : observed_.pods) {
+    if (!is_current(pod) || !pod.active()) continue;
+    if (pod.deletion && now_ >= *pod.deletion + kLostAfterGrace) continue;
+    busy = true;
+    remove(pod);
+    if (pod.deletion) again_at(*pod.deletion + kLostAfterGrace);
+  }
+  return busy;
+}
+
+void Reconciler::suspend() {
+  stop_pods();
+  interrupt(next_.prepare, WorkPhase::kWaiting);
+  for (api::StageStatus& stage : next_.stages) interrupt(stage.work, WorkPhase::kWaiting);
+  interrupt(next_.publish, WorkPhase::kWaiting);
+  next_.phase = BuildPhase::kSuspended;
+  set_conditions(next_, {Situation::Kind::kSuspended, reason::kSuspended, "spec.suspend is set"}, now_);
+}
+
+void Reconciler::cancel() {
+  interrupt(next_.prepare, WorkPhase::kCancelled);
+  for (api::StageStatus& stage : next_.stages) interrupt(stage.work, WorkPhase::kCancelled);
+  if (stop_pods()) return going_on(reason::kCancelling, "the pods of the build are ending");
+  end(BuildPhase::kCancelled, {Situation::Kind::kFailed, reason::kCancelled, "spec.cancel is set"});
+}
+
+}  // namespace imagebuild::build

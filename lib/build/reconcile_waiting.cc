@@ -1,0 +1,77 @@
+#include "build/reconciler.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "api/image_build_references.h"
+#include "api/reasons.h"
+
+namespace imagebuild::build {
+
+namespace {
+
+namespace reason = api::reason;
+
+Waiting waiting_for_missing(const api::Reference& missing) {
+  using Kind = api::Reference::Kind;
+  const std::string name = "'" + missing.name + "'";
+  const std::string rest =
+      missing.key.empty() ? " does not exist" : " does not exist or has no key '" + missing.key + "'";
+  switch (missing.kind) {
+    case Kind::kSecret:
+      return {reason::kMissingSecret, "the Secret " + name + rest};
+    case Kind::kConfigMap:
+      return {reason::kMissingConfigMap, "the ConfigMap " + name + rest};
+    case Kind::kClaim:
+      return {reason::kMissingClaim, "the PersistentVolumeClaim " + name + rest};
+    case Kind::kStorageClass:
+      if (missing.name.empty()) return {reason::kMissingStorageClass, "the cluster has no default StorageClass"};
+      return {reason::kMissingStorageClass, "the StorageClass " + name + rest};
+  }
+  return {};
+}
+
+}  // namespace
+
+bool Reconciler::refused_for_good() {
+  for (const Refusal& refusal : observed_.refusals) {
+    if (refusal.kind != Refusal::Kind::kInvalid || !wants(refusal.object)) continue;
+    fail("", reason::kInvalidPod, refusal.message);
+    return true;
+  }
+  return false;
+}
+
+// Whether an action of this decision makes that object.
+bool Reconciler::wants(const std::string& object) const {
+  return std::ranges::any_of(actions_, [&](const Action& action) {
+    const auto* pod = std::get_if<CreatePod>(&action);
+    const auto* claim = std::get_if<CreateClaim>(&action);
+    return (pod != nullptr && pod->name == object) || (claim != nullptr && claim->name == object);
+  });
+}
+
+std::optional<Waiting> Reconciler::waiting_reason() const {
+  for (const api::Reference& missing : observed_.missing) return waiting_for_missing(missing);
+  for (const Refusal& refusal : observed_.refusals) {
+    if (!wants(refusal.object)) continue;
+    const char* why = refusal.kind == Refusal::Kind::kQuota       ? reason::kQuota
+                      : refusal.kind == Refusal::Kind::kForbidden ? reason::kForbidden
+                                                                  : reason::kServerUnavailable;
+    return Waiting{why, refusal.message};
+  }
+  for (const Followed* followed : all_followed()) {
+    if (followed->pod == nullptr) continue;
+    if (auto waiting = waiting_for(*followed->pod)) return waiting;
+  }
+  return {};
+}
+
+std::vector<const Followed*> Reconciler::all_followed() const {
+  std::vector<const Followed*> all{&prepare_};
+  for (const Followed& stage : stages_) all.push_back(&stage);
+  all.push_back(&publish_);
+  return all;
+}
+
+}  // namespace imagebuild::build
