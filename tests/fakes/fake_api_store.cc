@@ -64,6 +64,39 @@ bool field_matches(const Json& object, const std::string& term) {
   return (value == term.substr(term.find_last_of('=') + 1)) != unequal;
 }
 
+// The field of `selector` that lists of this resource cannot be selected by; empty when there is none.
+std::string unknown_field(const std::string& plural, const std::string& selector) {
+  if (selector.empty()) return "";
+  for (const std::string& term : split(selector, ',')) {
+    const std::string field = trimmed(term.substr(0, std::min(term.find("!="), term.find('='))));
+    const bool known = field == "metadata.name" || field == "metadata.namespace" ||
+                       (plural == "pods" && (field == "spec.nodeName" || field == "status.phase")) ||
+                       (plural == "events" && (field.starts_with("involvedObject.") || field == "reason"));
+    if (!known) return field;
+  }
+  return "";
+}
+
+// Whether an object of `kind` can be one of `plural`: "Lease" of "leases", "NetworkPolicy" of "networkpolicies".
+bool belongs_to(const std::string& kind, const std::string& plural) {
+  std::string stem;
+  for (const char c : kind) stem += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  if (!stem.empty()) stem.pop_back();
+  return plural.starts_with(stem);
+}
+
+// RFC 1123 subdomain, as nearly all names must be.
+bool is_name(const std::string& name) {
+  const auto is_word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= 253 && is_word(name.front()) && is_word(name.back()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_word(c) || c == '-' || c == '.'; });
+}
+
+// Groups of Kubernetes itself have no dot, or end so.
+bool is_custom(const std::string& group) {
+  return group.find('.') != group.npos && !group.ends_with(".k8s.io");
+}
+
 // Kinds whose status is no resource of its own.
 bool has_status(const std::string& plural) {
   static const std::set<std::string> kWithout = {"leases", "configmaps", "secrets", "events", "serviceaccounts"};
@@ -195,6 +228,9 @@ std::vector<Json> FakeApiStore::objects(const std::string& collection, const std
 // A continue token is "VERSION:NAMESPACE/NAME", the last object that was handed out.
 ApiAnswer FakeApiStore::list(const ApiTarget& target, const ApiSelector& selector, std::size_t limit,
                              const std::string& next) const {
+  if (const std::string field = unknown_field(target.plural, selector.fields); !field.empty()) {
+    return refusal(400, "BadRequest", "field label not supported: " + field);
+  }
   Json body = {{"kind", "List"},
                {"apiVersion", target.group.empty() ? target.version : target.group + "/" + target.version},
                {"metadata", {{"resourceVersion", std::to_string(version_)}}},
@@ -202,6 +238,7 @@ ApiAnswer FakeApiStore::list(const ApiTarget& target, const ApiSelector& selecto
   std::string after;
   if (!next.empty()) {
     const auto colon = next.find(':');
+    if (colon == next.npos) return refusal(400, "BadRequest", "continue key is not valid");
     const long long since = std::atoll(next.c_str());
     if (since < compacted_) {
       return refusal(410, "Expired", "The provided continue parameter is too old to display a consistent list result.");
@@ -228,6 +265,9 @@ ApiAnswer FakeApiStore::list(const ApiTarget& target, const ApiSelector& selecto
 std::optional<ApiAnswer> FakeApiStore::check(const ApiTarget& target, const Json& object) const {
   if (!object.is_object() || text_at(object, {"kind"}).empty() || text_at(object, {"apiVersion"}).empty()) {
     return refusal(400, "BadRequest", "Object 'Kind' is missing in the body");
+  }
+  if (!belongs_to(text_at(object, {"kind"}), target.plural)) {
+    return refusal(400, "BadRequest", "the object provided is unrecognized: its kind is not that of " + target.plural);
   }
   if (const std::string ns = kube::key_of(object).ns; !ns.empty() && ns != target.ns) {
     return refusal(400, "BadRequest", "the namespace of the provided object does not match the namespace sent");
@@ -257,13 +297,22 @@ ApiAnswer FakeApiStore::create(const ApiTarget& target, Json object, const std::
     std::snprintf(suffix, sizeof suffix, "%05llx", static_cast<unsigned long long>(counter_++) & 0xFFFFFU);
     name = prefix + suffix;
   }
+  if (!is_name(name)) {
+    const Json cause = {{"reason", "FieldValueInvalid"},
+                        {"message", "Invalid value: \"" + name +
+                                        "\": a DNS-1123 subdomain must consist of lower case "
+                                        "alphanumeric characters, '-' or '.'"},
+                        {"field", "metadata.name"}};
+    return refusal(422, "Invalid", text_at(object, {"kind"}) + " \"" + name + "\" is invalid: metadata.name",
+                   Json::array({cause}));
+  }
   ApiTarget whole = target;
   whole.name = name;
   if (find(whole) != nullptr) {
     return refusal(409, "AlreadyExists", target.plural + " \"" + name + "\" already exists");
   }
   if (!text_at(metadata, {"resourceVersion"}).empty()) {
-    return refusal(400, "BadRequest", "resourceVersion should not be set on objects to be created");
+    return refusal(500, "", "resourceVersion should not be set on objects to be created");  // As the real one does.
   }
   metadata["name"] = name;
   if (!target.ns.empty()) metadata["namespace"] = target.ns;
@@ -355,7 +404,7 @@ ApiAnswer FakeApiStore::patch(const ApiTarget& target, const std::string& conten
       return refusal(422, "Invalid", std::string("the patch does not apply: ") + error.what());
     }
   } else if (content_type == "application/merge-patch+json" ||
-             content_type == "application/strategic-merge-patch+json") {
+             (content_type == "application/strategic-merge-patch+json" && !is_custom(target.group))) {
     now.merge_patch(patch);
   } else {
     return refusal(415, "UnsupportedMediaType", "the body of the request was in an unknown format");

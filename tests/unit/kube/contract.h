@@ -1,6 +1,7 @@
 // What a Kubernetes API server does, as a list of named cases over our client: the same list runs against the fake API
-// server here and against a real one in the end-to-end tests. Each case needs a namespace of its own that exists and
-// is empty, and rights on ConfigMaps, Leases and Events in it.
+// server here and against a real one in tests/integration/kube. Each case needs a namespace of its own that exists and
+// is empty, and all rights in it. The list, api_cases(), is in contract_cases.h; here is what is the same for all
+// kinds.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -275,26 +276,5 @@ inline void stores_micro_times_as_written(const Client& client, const std::strin
 }
 
 }  // namespace contract
-
-inline std::vector<ApiCase> api_cases() {
-  using namespace contract;
-  return {
-      {"CreatesAndGets", creates_and_gets},
-      {"SaysWhatIsMissing", says_what_is_missing},
-      {"TellsATakenNameFromAConflict", tells_a_taken_name_from_a_conflict},
-      {"MakesNamesFromAPrefix", makes_names_from_a_prefix},
-      {"RefusesAnUpdateWithoutAVersionWhereVersionsMatter", refuses_an_update_without_a_version_where_versions_matter},
-      {"ListsInPages", lists_in_pages},
-      {"SelectsByLabel", selects_by_label},
-      {"Patches", patches},
-      {"AppliesAndOwnsFields", applies_and_owns_fields},
-      {"RemovesFieldsThatAreNotAppliedAnyMore", removes_fields_that_are_not_applied_any_more},
-      {"DeletesOnlyWhatWasMeant", deletes_only_what_was_meant},
-      {"KeepsWhatHasAFinalizer", keeps_what_has_a_finalizer},
-      {"WatchesFromAListOn", watches_from_a_list_on},
-      {"EndsAWatchAtItsTimeout", ends_a_watch_at_its_timeout},
-      {"ReportsAVersionOfLongAgo", reports_a_version_of_long_ago},
-      {"StoresMicroTimesAsWritten", stores_micro_times_as_written}};
-}
 
 }  // namespace imagebuild::kube
