@@ -7,10 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -21,6 +23,7 @@
 #include "api/volume.h"
 #include "base/file.h"
 #include "base/overloaded.h"
+#include "builder/report/reporter.h"
 #include "builder/stage/stage.h"
 
 namespace {
@@ -37,12 +40,16 @@ constexpr const char* kHelp =
   --volume DIR        the artifact volume, with plan.json in it
   --stage N           which of the plan's stages, counted from 0
   --report-fd FD      write progress there, one JSON object a line, instead of the output of commands to 1 and 2;
-                      the program ends when nobody reads it any more
+                      the program ends when nobody reads it any more. Without it the operator is told
   --compression KIND  of the layers: gzip (default), zstd or none
   --threads N         for compression; 0 (default): one for each CPU
   --help, --version
 
+Without --report-fd it tells how it goes: to IMAGEBUILD_REPORT_URL (http and an IP address; with the bearer token
+IMAGEBUILD_REPORT_TOKEN), if set, and in /dev/termination-log, if there is one.
+
 Exit status: 0 done, 1 the build's own fault, 2 wrong arguments, 3 the machine's fault; report.json says more.
+Stopped by SIGTERM or SIGINT: 143 or 130, and nothing is told; 3 with --report-fd.
 )";
 
 struct Arguments {
@@ -155,11 +162,15 @@ class Signals {
   void watch() {
     std::thread([this] {
       int signal = 0;
-      if (::sigwait(&signals_, &signal) == 0) stop.request_stop();
+      if (::sigwait(&signals_, &signal) == 0) {
+        number = signal;
+        stop.request_stop();
+      }
       if (::sigwait(&signals_, &signal) == 0) stop_now.request_stop();
     }).detach();
   }
   std::stop_source stop, stop_now;
+  std::atomic<int> number = 0;  // Of the first signal, once `stop` is requested.
 
  private:
   sigset_t signals_ = {};
@@ -183,32 +194,103 @@ int fail(const Error& error) {
   return error.exit_status();
 }
 
-int run(Arguments& arguments, Signals& signals) {
-  const auto text = read_file(arguments.job.volume / api::volume::kPlan, kMaxPlanBytes);
-  if (!text.ok()) return fail(Error{ErrorCode::kInternal, text.error().message});
-  const auto plan = api::Plan::parse(*text);
-  if (!plan.ok()) return fail(plan.error());
-  if (static_cast<std::size_t>(arguments.job.stage) >= plan->stages.size()) {
-    return usage("the plan has no stage " + std::to_string(arguments.job.stage));
+Result<api::Plan> read_plan(const std::filesystem::path& volume) {
+  auto text = read_file(volume / api::volume::kPlan, kMaxPlanBytes);
+  if (!text.ok()) return Error{ErrorCode::kInternal, text.error().message};
+  return api::Plan::parse(*text);
+}
+
+// The stage's work and its end, shown to people and told to the operator.
+class Work {
+ public:
+  Work(Arguments& arguments, Signals& signals, builder::Reporter* reporter)
+      : arguments_(arguments), signals_(signals), reporter_(reporter) {}
+
+  int run() {
+    const auto plan = read_plan(arguments_.job.volume);
+    if (!plan.ok()) return end_with(plan.error());
+    if (static_cast<std::size_t>(arguments_.job.stage) >= plan->stages.size()) {
+      const Error error{ErrorCode::kInternal, "the plan has no stage " + std::to_string(arguments_.job.stage)};
+      tell_failure(error);
+      return usage(error.message);
+    }
+    stage_ = &plan->stages[static_cast<std::size_t>(arguments_.job.stage)];
+    if (arguments_.report_fd < 0) {
+      arguments_.job.on_event = [&](const api::StageEvent& event) {
+        show(*plan, arguments_.job.stage, event);
+        tell_progress(event);
+      };
+    } else if (const auto status = write_events()) {
+      return *status;
+    }
+    arguments_.job.stop_now = signals_.stop_now.get_token();
+    const auto work = stage_->needs_container ? builder::run_stage : builder::compute_stage;
+    const auto report = work(*plan, arguments_.job, signals_.stop.get_token());
+    return report.ok() ? end_with(*report) : end_with(report.error());
   }
-  struct stat stat = {};
-  const int fd = arguments.report_fd;
-  if (fd >= 0) {
+
+ private:
+  // An exit status when the descriptor is not good for it.
+  std::optional<int> write_events() {
+    const int fd = arguments_.report_fd;
+    struct stat stat = {};
     if (::fstat(fd, &stat) != 0) return usage("the descriptor " + std::to_string(fd) + " is not open");
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (!S_ISREG(stat.st_mode)) end_with_reader(fd);
-    arguments.job.on_event = [fd](const api::StageEvent& event) { write_or_end(fd, api::event_json(event) + "\n"); };
-  } else {
-    arguments.job.on_event = [&](const api::StageEvent& event) { show(*plan, arguments.job.stage, event); };
+    arguments_.job.on_event = [fd](const api::StageEvent& event) { write_or_end(fd, api::event_json(event) + "\n"); };
+    return std::nullopt;
   }
-  arguments.job.stop_now = signals.stop_now.get_token();
-  const bool needs_container = plan->stages[static_cast<std::size_t>(arguments.job.stage)].needs_container;
-  const auto work = needs_container ? builder::run_stage : builder::compute_stage;
-  const auto report = work(*plan, arguments.job, signals.stop.get_token());
-  if (!report.ok()) return fail(report.error());
-  if (!report->failure) return kExitOk;
-  return Error{api::parse_error_code(report->failure->code), ""}.exit_status();
-}
+
+  void tell_progress(const api::StageEvent& event) {
+    const auto* started = std::get_if<api::StepStarted>(&event);
+    if (started == nullptr) return;
+    told_.step = started->step;
+    if (reporter_ != nullptr) reporter_->progress(told_);
+  }
+
+  void tell_failure(const Error& error) {
+    api::Failure failure;
+    if (stage_ != nullptr) {
+      failure.stage = stage_->name;
+      failure.at = stage_->at;
+    }
+    failure.code = std::string(api::error_code_name(error.code));
+    failure.message = error.message;
+    told_.failure = std::move(failure);
+    if (reporter_ != nullptr) reporter_->finish(told_, false);
+  }
+
+  // Whoever stopped the stage knows that it did not come to its own end; nothing is told then.
+  std::optional<int> stopped() const {
+    if (reporter_ == nullptr || !signals_.stop.stop_requested()) return std::nullopt;
+    return 128 + signals_.number;
+  }
+
+  int end_with(const Error& error) {
+    const int status = fail(error);
+    if (const auto stop_status = stopped()) return *stop_status;
+    tell_failure(error);
+    return status;
+  }
+
+  int end_with(const api::StageReport& report) {
+    if (report.failure) {
+      if (const auto stop_status = stopped()) return *stop_status;
+    }
+    told_.done = !report.failure;
+    told_.failure = report.failure;
+    told_.export_bytes = report.export_bytes;
+    if (reporter_ != nullptr) reporter_->finish(told_, false);
+    if (!report.failure) return kExitOk;
+    return Error{api::parse_error_code(report.failure->code), ""}.exit_status();
+  }
+
+  Arguments& arguments_;
+  Signals& signals_;
+  builder::Reporter* reporter_;  // Null: somebody reads --report-fd.
+  const api::PlanStage* stage_ = nullptr;
+  api::Told told_;
+};
 
 }  // namespace
 
@@ -216,8 +298,9 @@ int main(int argc, char** argv) {
   Arguments arguments;
   if (const auto status = parse(argc, argv, arguments)) return *status;
   static Signals signals;  // Its thread may outlive main().
+  const auto reporter = arguments.report_fd < 0 ? builder::Reporter::from_environment() : nullptr;
   signals.watch();
-  const int status = run(arguments, signals);
+  const int status = Work(arguments, signals, reporter.get()).run();
   // Without destructors of statics: the threads above still wait.
   ::_exit(status);
 }

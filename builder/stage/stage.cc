@@ -185,7 +185,19 @@ class StageWork {
   LogTail log_;
 };
 
+// An attempt that was cut off may have left things there: nothing of it counts, its report least of all.
+Status remove_leftovers(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (auto at = std::filesystem::directory_iterator(folder, error); !error && at != end(at); at.increment(error)) {
+    std::filesystem::remove_all(at->path(), error);
+    if (error) break;
+  }
+  if (!error || error == std::errc::no_such_file_or_directory) return imagebuild::ok();
+  return system_error("cannot remove what a former attempt left in " + folder.string(), error.value());
+}
+
 Status prepare_folders(const StageJob& job) {
+  RETURN_IF_ERROR(remove_leftovers(folder_of(job)));
   std::error_code error;
   for (const char* file : {"layers/x", volume::kExportTar}) {
     const std::filesystem::path folder = (folder_of(job) / file).parent_path();
