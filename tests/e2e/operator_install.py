@@ -37,16 +37,19 @@ def deployment(release: str = RELEASE) -> str:
 
 
 def uninstall(where: Cluster, namespace: str = NAMESPACE, release: str = RELEASE) -> None:
-    """Removes what install() made, and fails if the operator's pods or roles stay, or a Lease that somebody holds."""
-    where.helm("uninstall", release, namespace=namespace)
+    """Removes what install() made, and fails if the operator keeps its Lease, or if pods, roles or other objects stay."""
+    # Helm takes the operator's rights in the same moment as its Deployment: let it end first.
+    where.kubectl("scale", f"deployment/{deployment(release)}", "--replicas", "0", namespace=namespace)
     mine = f"app.kubernetes.io/instance={release}"
     where.wait_until(lambda: not where.list("pods", namespace, mine), 60, f"the pods of {release} are gone", namespace)
+    left = [f"Lease {found['metadata']['name']}, held by {holder}" for found in where.list("lease", namespace)
+            if (holder := found["spec"].get("holderIdentity"))]
+    where.helm("uninstall", release, namespace=namespace)
     kinds = "all,configmap,serviceaccount,role,rolebinding,networkpolicy,poddisruptionbudget"
-    left = [f"{found['kind']} {found['metadata']['name']}" for found in where.list(kinds, namespace, mine)]
-    left += [f"{found['kind']} {found['metadata']['name']}" for found in where.list("clusterrole,clusterrolebinding", "", mine)
-             if found["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace") == namespace]
-    left += [f"Lease {found['metadata']['name']}, held by {holder}" for found in where.list("lease", namespace)
-             if (holder := found["spec"].get("holderIdentity"))]
+    found_left = where.list(kinds, namespace, mine)
+    found_left += [found for found in where.list("clusterrole,clusterrolebinding", "", mine)
+                   if found["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace") == namespace]
+    left += [f"{found['kind']} {found['metadata']['name']}" for found in found_left if "deletionTimestamp" not in found["metadata"]]
     if left:
         raise AssertionError(f"helm uninstall left {', '.join(left)}")
 
