@@ -124,6 +124,7 @@ class Preparation {
     wanted.stop = stop_;
     Result<Prepared> prepared = prepare(wanted, open, processes_);
     if (!prepared.ok()) return without_scratch(prepared.error(), fetched.context);
+    prepared->plan.warnings.insert(prepared->plan.warnings.end(), fetched.warnings.begin(), fetched.warnings.end());
     ASSIGN_OR_RETURN(const oci::Digest digest, context_digest(root(), prepared->dockerfile_text, stop_));
     told_.source->digest = digest.str();
     log("solved " + dockerfile_name() + ": " + std::to_string(prepared->plan.stages.size()) + " stages");

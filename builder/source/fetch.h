@@ -6,6 +6,7 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "api/image_build_spec.h"
 #include "base/process.h"
@@ -35,8 +36,11 @@ struct FetchedSource {
   std::string tar_sub_path;       // Of a tar: the folder in it that is the context; empty: all of it.
   std::string revision;           // Git: "main@sha1:<commit>", or "sha1:<commit>" for a commit by its name.
   std::int64_t epoch_s = 0;       // Git: when the revision was committed. Others: 0.
+  std::vector<std::string> warnings;
 };
 
+// An archive's single folder at the top is not left out: that is what subPath is for, as in BuildKit and Flux.
+//
 // Fetches the one source that is set and goes to its sub-path. Errors say what the user can do; no credential is in
 // any. kNotFound: no such revision, file or folder; kDenied: credentials are missing or wrong; kUnavailable: the server
 // cannot be reached; kInvalidInput: the source is not what the spec says (its sha256, its format).

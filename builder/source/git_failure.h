@@ -1,0 +1,15 @@
+// What git's error output means for the user.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace imagebuild::builder {
+
+// `host` and `had_secret` are for the hint; the message has git's own words too, at most 300 bytes of them.
+// kDenied, kNotFound, kUnavailable (also for what is not known), kExhausted.
+Error git_failure(std::string_view stderr_text, const std::string& host, bool had_secret);
+
+}  // namespace imagebuild::builder
