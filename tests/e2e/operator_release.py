@@ -36,9 +36,12 @@ class ReleaseTestCase(HeldBuildsTestCase):
         if self.cluster.get("crd", _CRD):
             return
         version = json.loads(self.cluster.kubectl("version", "--output", "json"))["serverVersion"]["gitVersion"]
-        crd = self.cluster.helm("template", "crd", cluster_images.CHART, "--kube-version", version, "--show-only", "templates/crds.yaml",
-                                "--set", "images.registry=none.example")
-        self.cluster.apply(crd, "--server-side", "--force-conflicts")
+        crd = self.cluster.helm("template", operator_install.RELEASE, cluster_images.CHART, "--kube-version", version,
+                                "--show-only", "templates/crds.yaml", "--set", "images.registry=none.example")
+        self.cluster.apply(crd, "--server-side", "--field-manager=helm")
+        # So that the installation of ctest's fixture can take it over.
+        self.cluster.kubectl("annotate", "crd", _CRD, f"meta.helm.sh/release-name={operator_install.RELEASE}",
+                             f"meta.helm.sh/release-namespace={operator_install.NAMESPACE}")
         self.cluster.kubectl("wait", "--for=condition=Established", f"crd/{_CRD}", "--timeout=30s")
 
     def operator_kubectl(self, *words) -> str:
