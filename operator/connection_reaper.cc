@@ -4,7 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -20,10 +20,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Read from the name that /proc gives a socket, "socket:[123]", for the descriptor may be closed at any time.
 std::optional<ino_t> inode_of(int fd) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0 || !S_ISSOCK(info.st_mode)) return std::nullopt;
-  return info.st_ino;
+  constexpr std::string_view kPrefix = "socket:[";
+  char name[64];
+  const ssize_t size = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), name, sizeof name);
+  const std::string_view text(name, size < 0 ? 0 : static_cast<std::size_t>(size));
+  if (!text.starts_with(kPrefix)) return std::nullopt;
+  ino_t inode = 0;
+  const auto [end, error] = std::from_chars(name + kPrefix.size(), name + size, inode);
+  return error == std::errc() && end != name + size && *end == ']' ? std::optional(inode) : std::nullopt;
 }
 
 bool listens(int fd) {
