@@ -58,7 +58,7 @@ RegistryOptions job_registries(const Job& job, const std::string& registries_fil
     if (fs::exists(file, error)) options.credentials->push_back(file);
   }
   const Result<oci::Reference> output = oci::Reference::parse(spec.output.image);
-  if (spec.output.insecure && output.ok()) options.insecure.push_back(output->registry());
+  if (spec.output.insecure && output.ok()) options.untrusted.push_back(output->registry());
   return options;
 }
 

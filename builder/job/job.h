@@ -24,8 +24,8 @@ struct Job {
 // Reads the gzipped ImageBuild. kInvalidInput for a spec that cannot be built, in the words of api::validate().
 Result<api::ImageBuild> read_job(const std::filesystem::path& file);
 
-// The mounted credentials, and the output's registry by plain HTTP if the spec says insecure; `registries_file` may be
-// empty.
+// The mounted credentials, and the output's registry as an untrusted one if the spec says insecure; `registries_file`
+// may be empty.
 RegistryOptions job_registries(const Job& job, const std::string& registries_file);
 
 archive::Compression compression_of(const api::ImageBuildSpec& spec);

@@ -267,6 +267,18 @@ Result<std::optional<std::string>> Context::read(const fs::path& path, std::uint
   return std::optional(std::move(content));
 }
 
+Result<std::vector<std::string>> Context::top_names() const {
+  if (folder_.empty()) return tar_index_.children("");
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  if (error) return system_error(folder_.string(), error.value());
+  std::ranges::sort(names);
+  return names;
+}
+
 Result<TreeIndex> Context::index(const dockerfile::IgnoreRules& rules) const {
   if (folder_.empty()) return rules.empty() ? tar_index_ : filter(tar_index_, rules);
   TreeIndex index;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "archive/tree_index.h"
 #include "base/result.h"
@@ -32,6 +33,8 @@ class Context {
   const std::filesystem::path& folder() const { return folder_; }
   // A file of at most `max_bytes`; nothing when there is none. `path` is relative to the context and stays inside it.
   Result<std::optional<std::string>> read(const std::filesystem::path& path, std::uint64_t max_bytes) const;
+  // The names at the top, sorted.
+  Result<std::vector<std::string>> top_names() const;
   // Everything but what the rules exclude. Owners are root's, as for every file of a context (Dockerfile reference,
   // COPY --chown); sockets are left out; modes and times are kept.
   Result<archive::TreeIndex> index(const dockerfile::IgnoreRules& rules) const;

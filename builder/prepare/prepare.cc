@@ -27,6 +27,15 @@ struct DockerfileText {
   std::string text;
 };
 
+// What may help: archives often have everything in one folder.
+std::string where_to_look(const Context& context) {
+  const Result<std::vector<std::string>> names = context.top_names();
+  if (!names.ok()) return "";
+  if (names->empty()) return ", which is empty";
+  if (names->size() == 1) return ", which has only '" + names->front() + "'; if that is a folder, set subPath to it";
+  return "";
+}
+
 Result<DockerfileText> read_dockerfile(const PrepareRequest& request, const Context& context) {
   constexpr std::uint64_t kMaxBytes = dockerfile::kMaxFileBytes;
   const std::string name = request.dockerfile.empty() ? "Dockerfile" : request.dockerfile;
@@ -45,7 +54,7 @@ Result<DockerfileText> read_dockerfile(const PrepareRequest& request, const Cont
   }
   ASSIGN_OR_RETURN(std::optional<std::string> text, context.read(name, kMaxBytes));
   if (!text && request.confined) {
-    return Error{ErrorCode::kNotFound, "there is no '" + name + "' in the source; say where the Dockerfile is"};
+    return Error{ErrorCode::kNotFound, "there is no '" + name + "' in the source" + where_to_look(context)};
   }
   if (!text) {
     return Error{ErrorCode::kNotFound, "there is no '" + name + "' in the context " +

@@ -28,6 +28,32 @@ Status add_file(const std::string& path, registry::HostRules& rules) {
   return ok();
 }
 
+// Whether anybody speaks TLS there, with whatever certificate.
+bool speaks_tls(const registry::HostRules& rules, const std::string& name) {
+  constexpr std::chrono::milliseconds kPatience{3'000};
+  const Result<registry::Endpoint> origin = rules.origin(name);
+  if (!origin.ok()) return false;
+  const Result<http::Url> url = origin->base.resolve("v2/");
+  if (!url.ok()) return false;
+  http::CurlOptions options;
+  options.trust[url->host_port()] = http::HostTrust{{}, true};
+  http::CurlTransport transport(std::move(options));
+  http::Request request{.url = *url};
+  request.timeouts = http::Timeouts{kPatience, kPatience};
+  return transport.send(request, {}).ok();
+}
+
+void look_at_untrusted(const std::vector<std::string>& names, registry::HostRules& rules) {
+  for (const std::string& name : names) {
+    registry::HostRule& rule = rules.by_registry[name];
+    if (rule.plain_http || rule.skip_tls_verify || !rule.ca_file.empty()) continue;
+    rule.skip_tls_verify = true;
+    if (speaks_tls(rules, name)) continue;
+    rule.skip_tls_verify = false;
+    rule.plain_http = true;
+  }
+}
+
 Result<registry::Credentials> credentials_of(const RegistryOptions& options, ProcessRunner& processes) {
   if (!options.credentials) return registry::Credentials::from_environment(processes);
   std::vector<registry::CredentialsFile> files;
@@ -48,6 +74,7 @@ Result<std::unique_ptr<RegistryAccess>> RegistryAccess::open(const RegistryOptio
   }
   for (const std::string& name : options.insecure) client.hosts.by_registry[name].plain_http = true;
   if (!options.file.empty()) RETURN_IF_ERROR(add_file(options.file, client.hosts));
+  look_at_untrusted(options.untrusted, client.hosts);
   ASSIGN_OR_RETURN(client.credentials, credentials_of(options, processes));
 
   http::CurlOptions transport;

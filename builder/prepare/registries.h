@@ -17,6 +17,9 @@ struct RegistryOptions {
   std::string file;                   // --registries: api/registries_file.h; empty: none.
   std::vector<std::string> mirrors;   // --registry-mirror REGISTRY=URL, asked before those of the file.
   std::vector<std::string> insecure;  // --insecure-registry HOST[:PORT]: plain HTTP.
+  // Registries whose certificate need not be trusted, or that speak no TLS at all: each is asked once which it is.
+  // What the file says of one goes before.
+  std::vector<std::string> untrusted;
   // Docker config files to take credentials from, the first that knows a registry wins; absent: the user's own.
   std::optional<std::vector<std::filesystem::path>> credentials;
 };

@@ -234,7 +234,20 @@ TEST_F(JobTest, CredentialsComeFromTheMountsInOrder) {
   const RegistryOptions options = job_registries(*job, "");
   EXPECT_THAT(*options.credentials,
               ElementsAre(mounts() / "registry/0/config.json", mounts() / "registry/2/config.json"));
-  EXPECT_THAT(options.insecure, ElementsAre(registry_.host()));
+  EXPECT_THAT(options.untrusted, ElementsAre(registry_.host()));
+}
+
+TEST_F(JobTest, AnInsecureRegistryIsReachedWhateverItSpeaks) {
+  fakes::FakeRegistry with_tls({.identity = fakes::TlsIdentity::make()});
+  fakes::FakeRegistry without;
+  for (fakes::FakeRegistry* registry : {&with_tls, &without}) {
+    json spec = spec_of({{"Dockerfile", "FROM scratch\nCOPY a /\n"}, {"a", "1"}});
+    spec["output"] = {{"image", registry->host() + "/team/app:1"}, {"insecure", true}};
+    ASSERT_TRUE(prepare(spec).done);
+    const api::Told told = publish(spec);
+    EXPECT_TRUE(told.done) << told.failure->message;
+    EXPECT_TRUE(registry->manifest("team/app", "1"));
+  }
 }
 
 struct FailureRow {
@@ -283,7 +296,7 @@ INSTANTIATE_TEST_SUITE_P(
                    {{"docker/Dockerfile", "FROM scratch\n"}},
                    "NotFound",
                    0,
-                   "there is no 'Dockerfile' in the source"},
+                   "there is no 'Dockerfile' in the source, which has only 'docker'"},
         FailureRow{"DockerfileByAnotherName",
                    {{"dockerfile", "build/app.df"}},
                    {{"build/app.df", "FROM scratch\nX\n"}},
