@@ -13,6 +13,10 @@ struct Row {
   ApiCase contract;
 };
 
+void PrintTo(const Row& row, std::ostream* out) {
+  *out << row.transport + row.contract.name;
+}
+
 std::vector<Row> rows() {
   std::vector<Row> rows;
   for (const std::string transport : {"Cpprest", "Curl"}) {
