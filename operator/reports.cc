@@ -1,5 +1,6 @@
 #include "operator/reports.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -30,6 +31,18 @@ std::optional<Address> parse_path(std::string_view path) {
   return Address{parts[0], parts[1], parts[2], parts[3]};
 }
 
+// What is kept of it.
+Result<api::Told> cut(api::Told told) {
+  if (told.json().size() <= Reports::kMaxToldBytes) return told;
+  const std::string text = told.short_json(Reports::kMaxToldBytes);
+  if (text.size() > Reports::kMaxToldBytes) return Error{ErrorCode::kLimit, "what a builder told is too long"};
+  return api::Told::parse(text);
+}
+
+bool is_end(const api::Told& told) {
+  return told.done || told.failure;
+}
+
 }  // namespace
 
 Reports::Reports(std::function<void(const std::string&, const std::string&)> on_told)
@@ -51,7 +64,9 @@ int Reports::take(std::string_view path, std::string_view authorization, std::st
   if (const int status = admit(path, authorization); status != 204) return status;
   const Address address = *parse_path(path);
   auto told = api::Told::parse(body);
-  if (!told.ok() || !tell(address.uid, address.pod, std::move(*told)).ok()) return 400;
+  if (!told.ok()) return 400;
+  const Status kept = tell(address.uid, address.pod, std::move(*told));
+  if (!kept.ok()) return kept.error().code == ErrorCode::kNotFound ? 404 : 400;
   on_told_(address.ns, address.build);
   return 204;
 }
@@ -63,11 +78,12 @@ Status Reports::tell(const std::string& uid, const std::string& pod, api::Told t
     heard.plan = std::make_shared<const api::Plan>(std::move(plan));
     told.plan_json.clear();
   }
-  heard.told = std::move(told);
+  ASSIGN_OR_RETURN(heard.told, cut(std::move(told)));
   const std::lock_guard lock(mutex_);
+  if (gone_.contains(uid)) return Error{ErrorCode::kNotFound, "the build is gone"};
   Heard& known = heard_[uid][pod];
-  // Progress that was overtaken by the end.
-  if ((known.told.done || known.told.failure) && !heard.told.done && !heard.told.failure) return ok();
+  // Progress that was overtaken, by the end or by later progress.
+  if (!is_end(heard.told) && (is_end(known.told) || heard.told.step < known.told.step)) return ok();
   if (!heard.plan) heard.plan = known.plan;
   known = std::move(heard);
   return ok();
@@ -84,6 +100,11 @@ std::optional<Heard> Reports::find(const std::string& uid, const std::string& po
 void Reports::forget(const std::string& uid) {
   const std::lock_guard lock(mutex_);
   heard_.erase(uid);
+  if (!gone_.insert(uid).second) return;
+  gone_in_order_.push_back(uid);
+  if (gone_in_order_.size() <= kMaxGone) return;
+  gone_.erase(gone_in_order_.front());
+  gone_in_order_.pop_front();
 }
 
 }  // namespace imagebuild::op
