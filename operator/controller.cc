@@ -11,16 +11,19 @@ std::string phase_of(const kube::Json& object) {
   return kube::text_at(object, {"status", "phase"});
 }
 
+// It has a slot.
+bool is_under_way(const api::ImageBuildStatus& status) {
+  return status.start_time && !build::is_finished(status) && status.phase != api::BuildPhase::kSuspended;
+}
+
 }  // namespace
 
 void Controller::start() {
-  threads_.emplace_back([this](const std::stop_token& stop) {
-    if (!parts_.inventory.wait_for_sync(stop)) return;
-    for (const kube::Object& object : parts_.inventory.builds()) parts_.queue.add(kube::key_of(*object));
-  });
   for (int i = 0; i < parts_.workers; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) {
-      if (parts_.inventory.wait_for_sync(stop)) work(stop);
+      if (!parts_.inventory.wait_for_sync(stop)) return;
+      std::call_once(taken_over_, [this] { take_over(); });
+      work(stop);
     });
   }
 }
@@ -33,6 +36,16 @@ void Controller::stop() {
   }
   cut_off_.request_stop();
   threads_.clear();
+}
+
+// Whoever led before may have left builds under way: they have their slots before any other gets one.
+void Controller::take_over() {
+  const std::vector<kube::Object> objects = parts_.inventory.builds();
+  for (const kube::Object& object : objects) {
+    const auto build = api::ImageBuild::parse(object->dump());
+    if (build.ok() && is_under_way(build->status)) parts_.slots.hold(build->uid);
+  }
+  for (const kube::Object& object : objects) parts_.queue.add(kube::key_of(*object));
 }
 
 void Controller::work(const std::stop_token& stop) {
@@ -129,10 +142,9 @@ kube::ApiStatus Controller::write_status(const kube::Json& object, const api::Im
 
 // What is under way has a slot, what may come to that keeps its place, everything else has none.
 void Controller::settle_slot(const api::ImageBuild& build, const api::ImageBuildStatus& status) {
-  const bool over = build::is_finished(status) || status.phase == api::BuildPhase::kSuspended;
-  if (!over && status.start_time) {
+  if (is_under_way(status)) {
     parts_.slots.hold(build.uid);
-  } else if (over) {
+  } else if (build::is_finished(status) || status.phase == api::BuildPhase::kSuspended) {
     release_slot(build.uid);
   }
   parts_.metrics.builds_running(parts_.slots.held());

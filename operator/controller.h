@@ -43,7 +43,7 @@ class Controller {
   Controller& operator=(const Controller&) = delete;
   ~Controller() { stop(); }
 
-  // Begins to work, once the inventory is complete. Call it when this process leads.
+  // Begins to work, once the inventory is complete. Call it once, when this process leads.
   void start();
   // Takes nothing new and lets what is being worked on come to its end, for at most kStopGrace; then it is cut off.
   static constexpr std::chrono::seconds kStopGrace{10};
@@ -58,6 +58,7 @@ class Controller {
     std::optional<Error> error;
     std::optional<std::chrono::milliseconds> after;
   };
+  void take_over();
   void work(const std::stop_token& stop);
   Outcome decide_and_act(const kube::ObjectKey& key, const std::stop_token& stop);
   Outcome decide_and_act(const api::ImageBuild& build, const kube::Json& object, Recollection& memory,
@@ -72,6 +73,7 @@ class Controller {
 
   const ControllerParts parts_;
   Recollections recollections_;
+  std::once_flag taken_over_;
   std::stop_source cut_off_;
   std::mutex mutex_;
   std::condition_variable idle_;

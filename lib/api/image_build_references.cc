@@ -10,6 +10,7 @@ std::vector<Reference> references(const ImageBuildSpec& spec) {
   const auto secret = [&](const std::optional<SecretRef>& ref) {
     if (ref) found.insert({kSecret, ref->name, ""});
   };
+  const auto docker_config = [&](const SecretRef& ref) { found.insert({kSecret, ref.name, ".dockerconfigjson"}); };
   const Source& source = spec.source;
   if (source.git) secret(source.git->secret);
   if (source.http) secret(source.http->secret);
@@ -20,8 +21,8 @@ std::vector<Reference> references(const ImageBuildSpec& spec) {
     found.insert({kConfigMap, arg.value_from->config_map_key->name, arg.value_from->config_map_key->key});
   }
   for (const BuildSecret& own : spec.secrets) found.insert({kSecret, own.key.name, own.key.key});
-  secret(spec.output.push_secret);
-  for (const SecretRef& ref : spec.image_pull_secrets) secret(ref);
+  if (spec.output.push_secret) docker_config(*spec.output.push_secret);
+  for (const SecretRef& ref : spec.image_pull_secrets) docker_config(ref);
   if (spec.artifacts.transport == Transport::kVolume) {
     found.insert({kStorageClass, spec.artifacts.volume.storage_class_name, ""});
   }

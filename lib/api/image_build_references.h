@@ -13,7 +13,7 @@ struct Reference {
   enum class Kind { kSecret, kConfigMap, kClaim, kStorageClass };
   Kind kind = Kind::kSecret;
   std::string name;  // Empty, for a StorageClass only: the cluster's default one.
-  std::string key;  // That it must have; empty: none in particular.
+  std::string key;   // That it must have; empty: none in particular.
   auto operator<=>(const Reference&) const = default;
 };
 

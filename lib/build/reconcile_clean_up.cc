@@ -11,6 +11,8 @@ namespace {
 
 using api::BuildPhase;
 
+constexpr std::chrono::seconds kEndingPatience{10};
+
 }  // namespace
 
 void Reconciler::sweep_earlier_builds() {
@@ -26,6 +28,13 @@ void Reconciler::sweep_earlier_builds() {
   }
 }
 
+// It told the end of its work, and its process ends in this moment: a kubelet that is to kill a container just then
+// leaves the pod in Terminating for a minute.
+bool Reconciler::is_ending(const Pod& pod) const {
+  const bool told_end = pod.told && (pod.told->done || pod.told->failure);
+  return told_end && pod.active() && now_ < next_.completion_time.value_or(now_) + kEndingPatience;
+}
+
 // Nothing runs on; what failed is kept for a while, to look into it.
 void Reconciler::clean_up() {
   // The end must be in the API server before the pods that prove it go.
@@ -37,7 +46,11 @@ void Reconciler::clean_up() {
   for (const Pod& pod : observed_.pods) {
     if (!is_current(pod)) continue;
     anything = true;
-    if (pod.active() || (written && !keep)) remove(pod);
+    if (is_ending(pod)) {
+      again_at(now_ + kEndingPatience);
+    } else if (pod.active() || (written && !keep)) {
+      remove(pod);
+    }
   }
   for (const Claim& claim : observed_.claims) {
     if (claim.generation != generation()) continue;

@@ -23,6 +23,11 @@ void stop_counting(WorkStatus& status) {
 void Reconciler::describe() {
   const bool publishing = planned() && stages_done();
   next_.phase = !planned() ? BuildPhase::kPreparing : publishing ? BuildPhase::kPublishing : BuildPhase::kBuilding;
+  for (const Followed* followed : all_followed()) {
+    const Pod* pod = followed->pod;
+    if (pod == nullptr || pod->unschedulable.empty() || now_ >= pod->created + kSchedulingPatience) continue;
+    again_at(pod->created + kSchedulingPatience);
+  }
   if (const auto waiting = waiting_reason()) {
     again_in(kLookAgain);
     return going_on(waiting->reason.c_str(), waiting->message);

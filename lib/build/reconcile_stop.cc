@@ -58,7 +58,7 @@ bool Reconciler::pod_past(const Followed& followed, WorkStatus& status, const st
     return false;
   }
   std::string message = "its pod did not end within " + spec_.stage_timeout;
-  if (const auto waiting = waiting_for(*followed.pod)) message += "; it waited: " + waiting->message;
+  if (const auto waiting = waiting_for(*followed.pod, now_)) message += "; it waited: " + waiting->message;
   status.phase = WorkPhase::kFailed;
   status.reason = reason::kStageDeadlineExceeded;
   status.completion_time = now_;

@@ -57,7 +57,8 @@ Verdict of_exit(const Pod& pod) {
     return {Kind::kLost, reason::kPodLost, "the container was killed from outside"};
   }
   if (!pod.outcome_read) return {Kind::kUntold, "", ""};
-  const std::string ended = "the container ended with exit status " + std::to_string(*pod.exit_code);
+  const std::string ended = "the container ended with exit status " + std::to_string(*pod.exit_code) +
+                            (pod.message.empty() ? "" : ": " + pod.message);
   if (*pod.exit_code == kExitInfrastructure) return {Kind::kLost, reason::kInfrastructure, ended};
   return {Kind::kFailed, reason::kContainerFailed, ended};
 }
@@ -80,9 +81,12 @@ Verdict judge(const Pod& pod, bool needs_outcome, bool outcome_known, WallTime n
   return {pod.phase == PodPhase::kPending ? Kind::kPending : Kind::kRunning, "", ""};
 }
 
-std::optional<Waiting> waiting_for(const Pod& pod) {
+std::optional<Waiting> waiting_for(const Pod& pod, WallTime now) {
   if (pod.phase != PodPhase::kPending || pod.deletion) return {};
-  if (!pod.unschedulable.empty()) return Waiting{reason::kUnschedulable, pod.unschedulable};
+  if (!pod.unschedulable.empty()) {
+    if (now < pod.created + kSchedulingPatience) return {};
+    return Waiting{reason::kUnschedulable, pod.unschedulable};
+  }
   const std::string& why = pod.waiting_reason;
   const std::string message = or_else(pod.waiting_message, why);
   if (why == "ErrImagePull" || why == "ImagePullBackOff" || why == "RegistryUnavailable" || why == "InvalidImageName" ||

@@ -33,8 +33,10 @@ struct Waiting {
   std::string reason;  // api/reasons.h
   std::string message;
 };
+// A new pod may be unschedulable for a moment, while its claim gets a volume: that is no news yet.
+inline constexpr std::chrono::seconds kSchedulingPatience{4};
 // What a pod waits for, if that has a name.
-std::optional<Waiting> waiting_for(const Pod& pod);
+std::optional<Waiting> waiting_for(const Pod& pod, WallTime now);
 
 // The reason of a failure that a builder told.
 std::string failure_reason(const api::Failure& failure);

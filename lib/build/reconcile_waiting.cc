@@ -15,8 +15,7 @@ namespace reason = api::reason;
 Waiting waiting_for_missing(const api::Reference& missing) {
   using Kind = api::Reference::Kind;
   const std::string name = "'" + missing.name + "'";
-  const std::string rest =
-      missing.key.empty() ? " does not exist" : " does not exist or has no key '" + missing.key + "'";
+  const std::string rest = missing.key.empty() ? " does not exist" : " has no key '" + missing.key + "'";
   switch (missing.kind) {
     case Kind::kSecret:
       return {reason::kMissingSecret, "the Secret " + name + rest};
@@ -62,7 +61,7 @@ std::optional<Waiting> Reconciler::waiting_reason() const {
   }
   for (const Followed* followed : all_followed()) {
     if (followed->pod == nullptr) continue;
-    if (auto waiting = waiting_for(*followed->pod)) return waiting;
+    if (auto waiting = waiting_for(*followed->pod, now_)) return waiting;
   }
   return {};
 }

@@ -85,7 +85,7 @@ Followed follow(const Work& work, WorkStatus& status, const std::vector<Pod>& po
     switch (result.verdict.kind) {
       case Kind::kPending:
         status.phase = WorkPhase::kPending;
-        if (const auto waiting = waiting_for(*pod)) status.reason = waiting->reason;
+        if (const auto waiting = waiting_for(*pod, now)) status.reason = waiting->reason;
         break;
       case Kind::kRunning:
       case Kind::kEnding:

@@ -34,6 +34,7 @@ class Reconciler {
   // reconcile_clean_up.cc: what is not needed any more.
   void sweep_earlier_builds();
   void clean_up();
+  bool is_ending(const Pod& pod) const;
   void remove(const Pod& pod);
   void remove(const Claim& claim);
 

@@ -16,8 +16,8 @@ TEST(References, AreWhateverTheSpecNamesEachOnce) {
   spec.image_pull_secrets = {{"pull"}, {"push"}};
   spec.artifacts.volume.storage_class_name = "fast";
   EXPECT_THAT(references(spec),
-              testing::ElementsAre(Reference{kSecret, "git", ""}, Reference{kSecret, "pull", ""},
-                                   Reference{kSecret, "push", ""}, Reference{kSecret, "tokens", "npm"},
+              testing::ElementsAre(Reference{kSecret, "git", ""}, Reference{kSecret, "pull", ".dockerconfigjson"},
+                                   Reference{kSecret, "push", ".dockerconfigjson"}, Reference{kSecret, "tokens", "npm"},
                                    Reference{kConfigMap, "args", "a"}, Reference{kStorageClass, "fast", ""}));
 }
 

@@ -106,7 +106,7 @@ TEST(ReconcileStatus, SaysWhatItWaitedForAtTheDeadline) {
   w.pass(seconds(3600));
   w.round();
   EXPECT_EQ(w.status().failure->message,
-            "the build did not end within 1h; it waited: the Secret 'token' does not exist or has no key 'key'");
+            "the build did not end within 1h; it waited: the Secret 'token' has no key 'key'");
 }
 
 TEST(ReconcileStatus, KeepsEarlierImages) {

@@ -201,9 +201,17 @@ std::vector<Row> what_it_waits_for() {
        [](W& w) {
          w.round();
          w.pod(kPrepareWork).unschedulable = "0/1 nodes are available";
+         w.pass(kSchedulingPatience);
        },
        {},
        "Unknown Unschedulable reconciling"},
+      {"GivesANewPodAMomentToBeScheduled",
+       [](W& w) {
+         w.round();
+         w.pod(kPrepareWork).unschedulable = "pod has unbound immediate PersistentVolumeClaims";
+       },
+       {},
+       "Unknown Preparing reconciling"},
       {"NamesAnImageThatCannotBePulled",
        [](W& w) {
          w.prepared();

@@ -1,0 +1,184 @@
+#include "operator/controller.h"
+
+#include "api/job.h"
+#include "api/reasons.h"
+#include "unit/operator/cluster_fixture.h"
+
+namespace imagebuild::op {
+namespace {
+
+using api::BuildPhase;
+namespace reason = api::reason;
+
+class ControllerTest : public ClusterFixture {
+ protected:
+  void start(std::size_t concurrency = 0) { op = std::make_unique<OneOperator>(api.url(), concurrency); }
+  void TearDown() override { op.reset(); }
+
+  bool until_pod(const api::ImageBuild& build, const build::Work& work, int attempt = 1) {
+    return op->work_until([&] { return has_pod(build, work, attempt); });
+  }
+  bool until_phase(const api::ImageBuild& build, BuildPhase phase) {
+    return op->work_until([&] { return has_phase(build, phase); });
+  }
+  std::string ready_reason(const api::ImageBuild& build) const {
+    const api::ImageBuildStatus status = now(build).status;
+    const api::Condition* ready = api::find_condition(status, api::kReadyCondition);
+    return ready == nullptr ? "" : ready->reason;
+  }
+  // Up to the stage's pod.
+  void prepare(const api::ImageBuild& build) {
+    ASSERT_TRUE(until_pod(build, kPrepareWork));
+    ASSERT_EQ(op->report(build, pod_name(build, kPrepareWork), prepared()), 204);
+    ASSERT_TRUE(until_pod(build, stage_work(0)));
+  }
+
+  std::unique_ptr<OneOperator> op;
+};
+
+TEST_F(ControllerTest, BuildsAnImageAndCleansUp) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  EXPECT_EQ(api.all(claims(), "team").size(), 1U);
+  const auto record = api.find(config_maps(), {"team", build::record_name(build, build.generation)});
+  ASSERT_TRUE(record);
+  EXPECT_TRUE(record->at("binaryData").contains(api::job::kBuildKey));
+  EXPECT_TRUE(record->at("binaryData").contains(api::job::kPlanKey));
+
+  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
+  ASSERT_TRUE(until_pod(build, kPublishWork));
+  op->report(build, pod_name(build, kPublishWork), pushed());
+  ASSERT_TRUE(op->work_until([&] {
+    return has_phase(build, BuildPhase::kSucceeded) && api.all(kube::pods(), "team").empty() &&
+           api.all(claims(), "team").empty() && api.all(config_maps(), "team").empty();
+  }));
+  const api::ImageBuildStatus status = now(build).status;
+  EXPECT_EQ(status.image.digest, pushed().image->digest);
+  EXPECT_EQ(ready_reason(build), reason::kSucceeded);
+  EXPECT_NE(
+      op->metrics.text().find(R"(imagebuild_builds_total{namespace="team",reason="Succeeded",result="succeeded"} 1)"),
+      std::string::npos);
+}
+
+TEST_F(ControllerTest, EndsTheBuildWithoutAnyReport) {
+  const api::ImageBuild build = put_build();
+  start();
+  ASSERT_TRUE(until_pod(build, kPrepareWork));
+  const std::string prepare = pod_name(build, kPrepareWork), publish = pod_name(build, kPublishWork);
+  api.set_log({"team", prepare}, "", "fetching\n" + (api::job::kToldPrefix + prepared().json()) + "\n");
+  set_status(build, prepare, ended(0));
+  ASSERT_TRUE(until_pod(build, stage_work(0)));
+  set_status(build, pod_name(build, stage_work(0)), ended(0));
+  ASSERT_TRUE(until_pod(build, kPublishWork));
+  api.set_log({"team", publish}, "", api::job::kToldPrefix + pushed().json() + "\n");
+  set_status(build, publish, ended(0));
+  ASSERT_TRUE(until_phase(build, BuildPhase::kSucceeded));
+  EXPECT_EQ(now(build).status.image.digest, pushed().image->digest);
+}
+
+TEST_F(ControllerTest, GoesOnWhereAnotherProcessStopped) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  ASSERT_TRUE(op->work_until([&] {
+    const auto record = api.find(config_maps(), {"team", build::record_name(build, build.generation)});
+    return record && !planned_by(*record).empty();
+  }));
+  start();  // The plan is now only in the record.
+  set_status(build, pod_name(build, stage_work(0)), ended(0));
+  ASSERT_TRUE(until_pod(build, kPublishWork));
+  EXPECT_FALSE(has_pod(build, kPrepareWork, 2));
+  EXPECT_FALSE(has_pod(build, stage_work(0), 2));
+}
+
+TEST_F(ControllerTest, NamesAStepThatFailed) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  const api::Failure failure{.stage = "deps",
+                             .step = 0,
+                             .at = {2, 1},
+                             .code = "Failed",
+                             .exit_code = 7,
+                             .message = "the command ended with exit status 7",
+                             .log_tail = {"no such package"}};
+  set_status(build, pod_name(build, stage_work(0)), ended(1, api::Told{.step = 0, .failure = failure}.json()));
+  ASSERT_TRUE(until_phase(build, BuildPhase::kFailed));
+  const auto status = now(build).status;
+  ASSERT_TRUE(status.failure);
+  EXPECT_EQ(status.failure->stage, "deps");
+  EXPECT_EQ(status.failure->line, 2);
+  EXPECT_EQ(status.failure->exit_code, 7);
+  EXPECT_EQ(status.failure->log_tail, failure.log_tail);
+  EXPECT_EQ(ready_reason(build), reason::kStepFailed);
+}
+
+TEST_F(ControllerTest, StartsNothingForASpecThatIsWrong) {
+  const api::ImageBuild build = put_build("app", [](kube::Json& spec) { spec["output"]["image"] = "Not An Image"; });
+  start();
+  ASSERT_TRUE(until_phase(build, BuildPhase::kFailed));
+  EXPECT_EQ(ready_reason(build), reason::kInvalidSpec);
+  EXPECT_TRUE(api.all(kube::pods(), "team").empty());
+  EXPECT_TRUE(api.all(claims(), "team").empty());
+}
+
+TEST_F(ControllerTest, WaitsForASecretAndGoesOnWhenItIsThere) {
+  const api::ImageBuild build = put_build("app", [](kube::Json& spec) {
+    spec["imagePullSecrets"] = {{{"name", "login"}}};
+  });
+  start();
+  ASSERT_TRUE(op->work_until([&] { return ready_reason(build) == reason::kMissingSecret; }));
+  EXPECT_TRUE(api.all(kube::pods(), "team").empty());
+  api.put(secrets(),
+          {{"metadata", {{"namespace", "team"}, {"name", "login"}}}, {"data", {{".dockerconfigjson", "e30="}}}});
+  kube::Json touched = *api.find(image_builds(), {"team", "app"});
+  touched["metadata"]["labels"]["touched"] = "yes";  // Instead of waiting until it looks again by itself.
+  api.put(image_builds(), touched);
+  ASSERT_TRUE(until_pod(build, kPrepareWork));
+}
+
+TEST_F(ControllerTest, SaysThatAQuotaRefusesAPod) {
+  api.inject({.method = "POST", .path_contains = "/pods", .times = 1, .status = 403, .reason = "Forbidden"});
+  const api::ImageBuild build = put_build();
+  start();
+  ASSERT_TRUE(op->work_until([&] { return ready_reason(build) == reason::kForbidden; }));
+  ASSERT_TRUE(until_pod(build, kPrepareWork)) << "it is tried again after a while";
+  ASSERT_TRUE(op->work_until([&] { return ready_reason(build) == reason::kPreparing; }));
+}
+
+TEST_F(ControllerTest, WritesTheStatusBeforeItActs) {
+  api.inject({.method = "PUT", .path_contains = "/status", .times = 1, .status = 409, .reason = "Conflict"});
+  const api::ImageBuild build = put_build();
+  start();
+  ASSERT_TRUE(op->work_until([&] { return api.count("PUT", "/status") == 1; }));
+  EXPECT_TRUE(api.all(kube::pods(), "team").empty());
+  ASSERT_TRUE(until_pod(build, kPrepareWork));
+}
+
+TEST_F(ControllerTest, LetsNoMoreBuildsStartThanItMay) {
+  const api::ImageBuild first = put_build("first"), second = put_build("second");
+  start(1);
+  ASSERT_TRUE(op->work_until([&] {
+    return (has_pod(first, kPrepareWork) && ready_reason(second) == reason::kQueued) ||
+           (has_pod(second, kPrepareWork) && ready_reason(first) == reason::kQueued);
+  }));
+  const bool first_runs = has_pod(first, kPrepareWork);
+  const api::ImageBuild& running = first_runs ? first : second;
+  const api::ImageBuild& waiting = first_runs ? second : first;
+  api.remove(image_builds(), {"team", running.name});
+  ASSERT_TRUE(until_pod(waiting, kPrepareWork));
+}
+
+TEST_F(ControllerTest, NeverWritesTheSpec) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  for (const fakes::ApiRequest& request : api.requests()) {
+    const bool writes = request.method != "GET" && request.path.find("/imagebuilds/") != std::string::npos;
+    EXPECT_TRUE(!writes || request.path.ends_with("/status")) << request.method << " " << request.path;
+  }
+}
+
+}  // namespace
+}  // namespace imagebuild::op
