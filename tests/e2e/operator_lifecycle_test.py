@@ -121,12 +121,16 @@ class OperatorLifecycleTest(HeldBuildsTestCase):
         self.assertIn(pod, self.wait_event("app", "AttemptLost"))
         self.assertEqual(self.made("app"), "it")
 
-    def test_a_stage_that_is_lost_too_often_fails_the_build(self):
-        self.build("app", _HELD.format("it"), retries=0)
-        self.kubectl("delete", "pod", self.wait_running("app", "held"), "--grace-period=1", "--wait=false")
-        status = self.wait_failed("app", "RetriesExhausted", 90)
-        self.assertEqual(status["failure"]["stage"], "held")
-        self.assertEqual(stage_of(status, "held")["attempts"], 1)
+    def test_a_stage_that_its_node_evicts_too_often_fails_the_build(self):
+        self.build("app", f"FROM busybox:1.35 AS big\nRUN dd if=/dev/zero of=/big bs=1M count=50; {HOLD}\n", retries=1,
+                   stageDefaults={"resources": {"limits": {"ephemeral-storage": "5Mi"}}})
+        status = self.wait_failed("app", "RetriesExhausted", 150)
+        self.assertEqual(status["failure"]["stage"], "big")
+        self.assertIn("ephemeral local storage usage exceeds", status["failure"]["message"])
+        self.assertEqual(stage_of(status, "big")["attempts"], 2)
+        first = f"{stage_of(status, 'big')['pod'].removesuffix('2')}1 was lost: Evicted"
+        lost = lambda: [event["note"] for event in self.events("app") if first in event["note"]]  # noqa: E731
+        self.cluster.wait_until(lost, 20, "an event tells of the first loss", self.namespace)
 
     def test_a_command_that_fails_is_not_tried_again(self):
         self.build("app", _FAILING)
