@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "builder/prepare_command.h"
 #include "builder/publish_command.h"
+#include "builder/transfer_command.h"
 
 namespace imagebuild::builder {
 namespace {
@@ -17,18 +18,33 @@ int wrong_usage(const std::string& message) {
   return kExitUsage;
 }
 
-void add_job_options(CLI::App& command, std::string& job, std::string& mounts, std::string& volume) {
-  mounts = kMounts;
-  command.add_option("--volume", volume, "The artifact volume's folder")->required()->check(CLI::ExistingDirectory);
-  command.add_option("--job", job, "Work for the ImageBuild in this file, gzipped JSON");
-  command.add_option("--mounts", mounts, "With --job: where source, Secrets and credentials are mounted")
+template <class Options>
+void add_job_options(CLI::App& command, Options& options) {
+  options.mounts = kMounts;
+  command.add_option("--volume", options.volume, "The artifact volume's folder")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  command.add_option("--job", options.job, "Work for the ImageBuild in this file, gzipped JSON");
+  command.add_option("--mounts", options.mounts, "With --job: where source, Secrets and credentials are mounted")
       ->capture_default_str();
+  command.add_option("--artifact-tag", options.artifact_tag,
+                     "With --job: artifacts move through the spec's repository, by tags that begin like this");
   command.fallthrough();  // The registries' options may follow the command.
+}
+
+CLI::App* add_transfer(CLI::App& app, const char* name, const char* description, TransferOptions& options) {
+  CLI::App* command = app.add_subcommand(name, description);
+  add_job_options(*command, options);
+  command->get_option("--job")->required();
+  command->get_option("--artifact-tag")->required();
+  command->add_option("--stage", options.stage, "The stage's index in the plan")->required();
+  return command;
 }
 
 int run(int argc, char** argv) {
   PrepareOptions prepare;
   PublishOptions publish;
+  TransferOptions transfer;
   RegistryOptions registries;
   CLI::App app("Prepares and publishes the builds whose stages run in containers of their own.", "imagebuild-builder");
   app.set_version_flag("--version", IMAGEBUILD_VERSION);
@@ -41,7 +57,7 @@ int run(int argc, char** argv) {
   app.add_option("--insecure-registry", registries.insecure, "Registry reached by plain HTTP")->allow_extra_args(false);
 
   CLI::App* preparing = app.add_subcommand("prepare", "Write context, base indexes and plan.json to the volume");
-  add_job_options(*preparing, prepare.job, prepare.mounts, prepare.volume);
+  add_job_options(*preparing, prepare);
   preparing->add_option("-f,--file", prepare.request.dockerfile,
                         "The Dockerfile, below the context or the working directory");
   preparing->add_option("--target", prepare.request.target, "The stage to build; the last one if absent");
@@ -50,16 +66,22 @@ int run(int argc, char** argv) {
   preparing->add_option("context", prepare.request.context, "Folder, tar file or - for a tar on stdin");
 
   CLI::App* publishing = app.add_subcommand("publish", "Assemble the image of a finished plan and push it");
-  add_job_options(*publishing, publish.job, publish.mounts, publish.volume);
+  add_job_options(*publishing, publish);
   publishing->add_option("-t,--tag", publish.tags, "Where the image goes")->allow_extra_args(false);
   publishing->add_option("--digest-file", publish.digest_file, "Gets the image's digest");
+
+  const CLI::App* fetching = add_transfer(app, "fetch", "Fetch what a stage needs from a registry", transfer);
+  const CLI::App* storing =
+      add_transfer(app, "store", "Store a stage's artifacts in a registry, once it is over", transfer);
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
-  prepare.registries = publish.registries = registries;
+  prepare.registries = publish.registries = transfer.registries = registries;
+  if (fetching->parsed()) return fetch_command(transfer);
+  if (storing->parsed()) return store_command(transfer);
   if (preparing->parsed()) {
     if (prepare.job.empty() == prepare.request.context.empty()) return wrong_usage("give either a context or --job");
     return prepare_command(prepare);

@@ -1,6 +1,5 @@
 #include "builder/prepare_command.h"
 
-#include <filesystem>
 #include <iostream>
 #include <utility>
 
@@ -9,16 +8,14 @@
 #include "builder/job/prepare_job.h"
 #include "builder/prepare/base_index.h"
 #include "builder/prepare/images.h"
+#include "builder/programs.h"
 #include "builder/stage/compute_ready.h"
 #include "builder/stop_signals.h"
+#include "builder/transfer/transfer_job.h"
 
 namespace imagebuild::builder {
 
-namespace fs = std::filesystem;
-
 namespace {
-
-constexpr const char* kStageProgram = "imagebuild-stage";
 
 Status split_build_args(const std::vector<std::string>& given, PrepareRequest& request) {
   for (const std::string& text : given) {
@@ -48,10 +45,16 @@ Status prepare_by_flags(PrepareOptions& options, ProcessRunner& processes) {
   return ok();
 }
 
-// Installed beside this program.
-fs::path stage_program() {
-  std::error_code error;
-  return fs::read_symlink("/proc/self/exe", error).parent_path() / kStageProgram;
+// What is prepared counts once others can have it.
+void store(const PrepareOptions& options, const Job& job, ProcessRunner& processes, const std::stop_token& stop,
+           api::Told& told) {
+  if (!told.done || options.artifact_tag.empty()) return;
+  const TransferJob transfer{job, options.registries.file, options.artifact_tag, log_line};
+  const Status stored = store_prepared(transfer, processes, stop);
+  if (stored.ok()) return;
+  told.failure = failure_of(stored.error(), "");
+  told.done = false;
+  told.plan_json.clear();
 }
 
 int prepare_for_job(const PrepareOptions& options, ProcessRunner& processes) {
@@ -65,7 +68,9 @@ int prepare_for_job(const PrepareOptions& options, ProcessRunner& processes) {
   request.stage_program = stage_program();
   request.on_progress = [&](const api::Told& told) { reporter->progress(told); };
   request.log = log_line;
-  return finish(*reporter, prepare_job(request, processes, stop));
+  api::Told told = prepare_job(request, processes, stop);
+  store(options, request.job, processes, stop, told);
+  return finish(*reporter, told);
 }
 
 }  // namespace

@@ -13,8 +13,9 @@ namespace imagebuild::builder {
 struct PrepareOptions {
   std::string volume;
   RegistryOptions registries;
-  std::string job;     // The file with the ImageBuild; empty: the rest counts.
-  std::string mounts;  // What api::job's paths begin with.
+  std::string job;           // The file with the ImageBuild; empty: the rest counts.
+  std::string mounts;        // What api::job's paths begin with.
+  std::string artifact_tag;  // With `job`: the artifacts go to a registry, by tags that begin like this.
   PrepareRequest request;
   std::vector<std::string> build_args;
   std::string platform;

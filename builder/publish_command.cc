@@ -11,6 +11,7 @@
 #include "builder/publish/stage_reports.h"
 #include "builder/stage/compute_ready.h"
 #include "builder/stop_signals.h"
+#include "builder/transfer/transfer_job.h"
 
 namespace imagebuild::builder {
 
@@ -41,6 +42,11 @@ int publish_for_job(const PublishOptions& options, ProcessRunner& processes) {
   const std::stop_token stop = stop_on_signals();
   Result<Job> job = open_job(options.job, options.volume, options.mounts);
   if (!job.ok()) return finish(*reporter, api::Told{.failure = failure_of(job.error(), "")});
+  if (!options.artifact_tag.empty()) {
+    const TransferJob transfer{*job, options.registries.file, options.artifact_tag, log_line};
+    const Status fetched = fetch_for_publish(transfer, processes, stop);
+    if (!fetched.ok()) return finish(*reporter, api::Told{.failure = failure_of(fetched.error(), "")});
+  }
   PublishJob request;
   request.job = std::move(*job);
   request.registries_file = options.registries.file;

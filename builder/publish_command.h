@@ -11,8 +11,9 @@ namespace imagebuild::builder {
 struct PublishOptions {
   std::string volume;
   RegistryOptions registries;
-  std::string job;     // The file with the ImageBuild; empty: the rest counts.
-  std::string mounts;  // What api::job's paths begin with.
+  std::string job;           // The file with the ImageBuild; empty: the rest counts.
+  std::string mounts;        // What api::job's paths begin with.
+  std::string artifact_tag;  // With `job`: the artifacts come from a registry, by tags that begin like this.
   std::vector<std::string> tags;
   std::string digest_file;
 };

@@ -4,12 +4,14 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -23,6 +25,7 @@
 #include "api/volume.h"
 #include "base/file.h"
 #include "base/overloaded.h"
+#include "base/unique_fd.h"
 #include "builder/report/reporter.h"
 #include "builder/stage/stage.h"
 
@@ -200,6 +203,21 @@ Result<api::Plan> read_plan(const std::filesystem::path& volume) {
   return api::Plan::parse(*text);
 }
 
+// Holds the stage's folder by an exclusive flock(2) until this process is gone, whatever ends it: a container beside
+// this one waits for that, and looks from time to time, for a moment only. The file says that the stage has begun. On a
+// volume without locks nobody waits.
+void hold_folder(const builder::StageJob& job) {
+  constexpr int kTries = 100;
+  const std::filesystem::path folder = job.volume / api::volume::stage_folder(job.stage);
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  for (int i = 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++i) {
+    if (errno != EWOULDBLOCK || i == kTries) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  const UniqueFd begun(::open((folder / "begun").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+}
+
 // The stage's work and its end, shown to people and told to the operator.
 class Work {
  public:
@@ -300,6 +318,7 @@ int main(int argc, char** argv) {
   static Signals signals;  // Its thread may outlive main().
   const auto reporter = arguments.report_fd < 0 ? builder::Reporter::from_environment() : nullptr;
   signals.watch();
+  if (arguments.report_fd < 0) hold_folder(arguments.job);
   const int status = Work(arguments, signals, reporter.get()).run();
   // Without destructors of statics: the threads above still wait.
   ::_exit(status);

@@ -8,6 +8,7 @@
 #include "operator/objects.h"
 #include "operator/observe.h"
 #include "operator/pods/claim.h"
+#include "operator/pods/metadata.h"
 #include "operator/pods/record.h"
 
 namespace imagebuild::op {
@@ -60,7 +61,12 @@ class Actor::Round {
   void operator()(const build::DeleteRecord& record) { remove(config_maps(), record.name); }
 
   void operator()(const build::ReadOutcome& read) {
-    const auto log = parts_.client.pod_log({build_.ns, read.pod}, {.limit_bytes = kMaxLogBytes}, stop_);
+    // A stage's pod may have another container beside the stage's.
+    const auto pod = std::ranges::find(seen_.pods, read.pod, &build::Pod::name);
+    const bool is_stage = pod != seen_.pods.end() && pod->work.role == build::PodRole::kStage;
+    const kube::LogOptions options{.container = is_stage ? role_name(build::PodRole::kStage) : "",
+                                   .limit_bytes = kMaxLogBytes};
+    const auto log = parts_.client.pod_log({build_.ns, read.pod}, options, stop_);
     if (log.ok()) {
       if (auto told = told_in(*log)) {
         const Status taken = parts_.reports.tell(build_.uid, read.pod, std::move(*told));

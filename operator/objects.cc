@@ -1,5 +1,6 @@
 #include "operator/objects.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -47,9 +48,9 @@ build::PodPhase phase_of(const std::string& text) {
 }
 
 // The status of our container: admission may have put others beside it. Null before the kubelet has told.
-const Json& container_status(const Json& pod, const std::string& container) {
+const Json& container_status(const Json& pod, const std::string& container, const char* list = "containerStatuses") {
   static const Json kNone;
-  const Json& all = at(pod, {"status", "containerStatuses"});
+  const Json& all = at(pod, {"status", list});
   if (!all.is_array()) return kNone;
   for (const Json& one : all) {
     if (text_at(one, {"name"}) == container) return one;
@@ -86,6 +87,29 @@ Status read_labels(const Json& pod, build::Pod& to) {
   return ok();
 }
 
+constexpr int kStartFailed = 128;
+
+// The container's program could not even be started: containerd's word, and Docker's.
+bool could_not_start(const Json& status) {
+  const std::string reason = text_at(status, {"state", "terminated", "reason"});
+  return reason == "StartError" || reason == "ContainerCannotRun";
+}
+
+bool ended_badly(const Json& status) {
+  return kube::number_at(status, {"state", "terminated", "exitCode"}, 0) != 0;
+}
+
+// Of a stage whose artifacts move through a registry: the container to read instead of the stage's, if one is to blame.
+const Json& transfer_status(const Json& pod, const Json& stage) {
+  static const Json kNone;
+  const Json& fetch = container_status(pod, kFetchContainer, "initContainerStatuses");
+  // Before the stage's container, its own status has nothing to say.
+  if (ended_badly(fetch) || at(fetch, {"state", "waiting"}).is_object()) return fetch;
+  const Json& store = container_status(pod, kStoreContainer);
+  const bool stage_is_well = at(stage, {"state", "terminated"}).is_object() && !ended_badly(stage);
+  return stage_is_well && ended_badly(store) ? store : kNone;
+}
+
 void read_container(const Json& status, build::Pod& to) {
   to.waiting_reason = text_at(status, {"state", "waiting", "reason"});
   to.waiting_message = text_at(status, {"state", "waiting", "message"});
@@ -105,6 +129,34 @@ void read_container(const Json& status, build::Pod& to) {
   } else if (to.message.empty()) {
     to.message = message;
   }
+}
+
+// The stage is done when its artifacts are stored: then the whole pod has succeeded.
+void read_stage_with_transfers(const Json& pod, build::Pod& to) {
+  const Json& stage = container_status(pod, role_name(build::PodRole::kStage));
+  read_container(stage, to);
+  const api::Told told = to.told.value_or(api::Told{});
+  if (const Json& other = transfer_status(pod, stage); !other.is_null()) {
+    to.told.reset();
+    read_container(other, to);
+    if (to.told) {
+      to.told->step = told.step;
+      to.told->export_bytes = told.export_bytes;
+    }
+  }
+  // Nobody would end the container beside it: it waits for a stage that never began.
+  if (could_not_start(stage) && to.active() && !to.told) {
+    to.told.emplace();
+    to.told->failure = api::Failure{};
+    to.told->failure->code = std::string(api::error_code_name(ErrorCode::kFailed));
+    to.told->failure->exit_code = to.exit_code.value_or(kStartFailed);
+    to.told->failure->message = to.message.empty() ? "its container could not be started" : to.message;
+  }
+  if (to.told && to.phase != build::PodPhase::kSucceeded) to.told->done = false;
+}
+
+bool is_final(const api::Told& told) {
+  return told.done || told.failure;
 }
 
 // Copies the members that are there.
@@ -132,6 +184,19 @@ Json elements(const Json& list, const char* member, const std::string& value) {
   return result;
 }
 
+// Name and state of those of our containers that are there.
+Json states_of(const Json& statuses, std::initializer_list<std::string> names) {
+  Json result = Json::array();
+  for (const std::string& name : names) {
+    for (const Json& status : elements(statuses, "name", name)) {
+      Json one = Json::object();
+      keep(status, one, {"name", "state"});
+      result.push_back(std::move(one));
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 Result<build::Pod> pod_from(const Json& pod) {
@@ -145,8 +210,30 @@ Result<build::Pod> pod_from(const Json& pod) {
   result.reason = text_at(pod, {"status", "reason"});
   result.message = text_at(pod, {"status", "message"});
   result.unschedulable = unschedulable(pod);
-  read_container(container_status(pod, role_name(result.work.role)), result);
+  if (moves_artifacts(pod)) {
+    read_stage_with_transfers(pod, result);
+  } else {
+    read_container(container_status(pod, role_name(result.work.role)), result);
+  }
   return result;
+}
+
+bool moves_artifacts(const Json& pod) {
+  const Json& containers = at(pod, {"spec", "containers"});
+  return containers.is_array() &&
+         std::ranges::any_of(containers, [](const Json& one) { return text_at(one, {"name"}) == kStoreContainer; });
+}
+
+void add_report(const Json& pod, const api::Told& heard, build::Pod& to) {
+  if (to.told && !is_final(heard)) return;
+  if (!moves_artifacts(pod)) {
+    to.told = heard;
+    return;
+  }
+  // Only the stage's container reports: what the others say in the end counts more.
+  if (to.told && to.told->failure) return;
+  to.told = heard;
+  to.told->done = to.phase == build::PodPhase::kSucceeded;
 }
 
 Result<build::Claim> claim_from(const Json& claim) {
@@ -164,17 +251,13 @@ Json project_pod(Json pod) {
   Json status = Json::object();
   keep(at(pod, {"status"}), status, {"phase", "reason", "message"});
   status["conditions"] = elements(at(pod, {"status", "conditions"}), "type", "PodScheduled");
-  Json containers =
-      elements(at(pod, {"status", "containerStatuses"}), "name", text_at(pod, {"metadata", "labels", label::kRole}));
-  Json kept = Json::array();
-  for (const Json& container : containers) {
-    Json one = Json::object();
-    keep(container, one, {"name", "state"});
-    kept.push_back(std::move(one));
-  }
-  status["containerStatuses"] = std::move(kept);
+  const std::string role = text_at(pod, {"metadata", "labels", label::kRole});
+  status["containerStatuses"] = states_of(at(pod, {"status", "containerStatuses"}), {role, kStoreContainer});
+  Json fetch = states_of(at(pod, {"status", "initContainerStatuses"}), {kFetchContainer});
+  if (!fetch.empty()) status["initContainerStatuses"] = std::move(fetch);
   Json spec = Json::object();
   keep(at(pod, {"spec"}), spec, {"nodeName"});
+  if (moves_artifacts(pod)) spec["containers"] = Json::array({{{"name", kStoreContainer}}});
   return {{"metadata", kept_metadata(pod)}, {"spec", std::move(spec)}, {"status", std::move(status)}};
 }
 

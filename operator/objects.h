@@ -14,7 +14,14 @@ namespace imagebuild::op {
 // kCorrupt for a pod without our labels. `told` comes from the termination message, when it is one;
 // `outcome_read` is the caller's to set. When the status has no message of its own, a termination message that is no
 // told (a container that could not start) is `message`.
+//
+// Where artifacts move through a registry, a stage is done when its pod has succeeded, whatever its own container says:
+// `told` is not done before, and its failure may be that of fetching or storing.
 Result<build::Pod> pod_from(const kube::Json& pod);
+// Whether containers before and beside the stage's move its artifacts through a registry.
+bool moves_artifacts(const kube::Json& pod);
+// Takes a report of the pod into what pod_from() made of it: before the termination message, only reports tell.
+void add_report(const kube::Json& pod, const api::Told& heard, build::Pod& to);
 // kCorrupt for a claim without our labels.
 Result<build::Claim> claim_from(const kube::Json& claim);
 

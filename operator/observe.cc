@@ -12,10 +12,6 @@ namespace imagebuild::op {
 
 namespace {
 
-bool is_final(const api::Told& told) {
-  return told.done || told.failure;
-}
-
 // The build that runs, or is about to, is not the one that the status speaks of.
 bool spec_changed(const api::ImageBuild& build) {
   return build.status.build.spec_digest != build.spec_digest;
@@ -59,8 +55,7 @@ void Observer::read_pods(const std::vector<kube::Object>& pods, const Recollecti
     auto pod = pod_from(*object);
     if (!pod.ok()) continue;  // Somebody took its labels: it is no pod of ours any more.
     const auto heard = parts_.reports.find(seen.build.uid, pod->name);
-    // A termination message is final; before it, only reports tell.
-    if (heard && (!pod->told || is_final(heard->told))) pod->told = heard->told;
+    if (heard) add_report(*object, heard->told, *pod);
     pod->outcome_read = memory.outcomes_read.contains(pod->name);
     seen.pods.push_back(std::move(*pod));
   }

@@ -24,6 +24,11 @@ inline constexpr const char* kAttempt = "imagebuild.dev/attempt";        // Pods
 inline constexpr const char* kManager = "imagebuild";                    // The value of kManagedBy.
 }  // namespace label
 
+// Where artifacts move through a registry, the stage's container stands between these two: an init container before it,
+// and one beside it that ends after it.
+inline constexpr const char* kFetchContainer = "fetch";
+inline constexpr const char* kStoreContainer = "store";
+
 // Stage pods: the stage's name, which may hold what a label may not.
 inline constexpr const char* kStageNameAnnotation = "imagebuild.dev/stage-name";
 

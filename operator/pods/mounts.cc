@@ -53,15 +53,27 @@ void add_read_only(Mounts& to, const std::string& name, const std::string& path,
   add_mount(to, name, path, true);
 }
 
+// What all containers of the builder see: the artifacts, their job and a place for temporary files.
+void add_job(Mounts& to, const api::ImageBuild& build, std::int64_t generation) {
+  add_mount(to, kArtifacts, volume::kMountPoint, false);
+  add_read_only(to, "job", job::kFolder, {{"configMap", {{"name", build::record_name(build, generation)}}}});
+  add_volume(to, "tmp", {{"emptyDir", Json::object()}});
+  add_mount(to, "tmp", "/tmp", false);
+}
+
 // What prepare and publish have in common.
 Mounts builder_mounts(const api::ImageBuild& build, std::int64_t generation) {
   Mounts result;
   add_volume(result, kArtifacts, artifact_source(build, generation));
-  add_mount(result, kArtifacts, volume::kMountPoint, false);
-  add_read_only(result, "job", job::kFolder, {{"configMap", {{"name", build::record_name(build, generation)}}}});
-  add_volume(result, "tmp", {{"emptyDir", Json::object()}});
-  add_mount(result, "tmp", "/tmp", false);
+  add_job(result, build, generation);
   return result;
+}
+
+// To push and pull with. What is pushed first is asked first.
+std::vector<api::SecretRef> all_registry_secrets(const api::ImageBuildSpec& spec) {
+  std::vector<api::SecretRef> secrets = spec.image_pull_secrets;
+  if (spec.output.push_secret) secrets.insert(secrets.begin(), *spec.output.push_secret);
+  return secrets;
 }
 
 // Secrets of the type kubernetes.io/dockerconfigjson, each as a folder with a config.json.
@@ -118,15 +130,22 @@ std::string folder_of(const std::string& path) {
 Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& create) {
   Mounts result = builder_mounts(build, create.generation);
   add_source(result, build.spec.source);
-  add_registry_secrets(result, build.spec.image_pull_secrets);
+  // Who stores artifacts pushes.
+  const bool pushes = build.spec.artifacts.transport == api::Transport::kRegistry;
+  add_registry_secrets(result, pushes ? all_registry_secrets(build.spec) : build.spec.image_pull_secrets);
   return result;
 }
 
 Mounts publish_mounts(const api::ImageBuild& build, const build::CreatePod& create) {
   Mounts result = builder_mounts(build, create.generation);
-  std::vector<api::SecretRef> secrets = build.spec.image_pull_secrets;
-  if (build.spec.output.push_secret) secrets.insert(secrets.begin(), *build.spec.output.push_secret);
-  add_registry_secrets(result, secrets);
+  add_registry_secrets(result, all_registry_secrets(build.spec));
+  return result;
+}
+
+Mounts transfer_mounts(const api::ImageBuild& build, const build::CreatePod& create) {
+  Mounts result;
+  add_job(result, build, create.generation);
+  add_registry_secrets(result, all_registry_secrets(build.spec));
   return result;
 }
 

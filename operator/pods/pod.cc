@@ -6,6 +6,7 @@
 #include "api/job.h"
 #include "api/validate_values.h"
 #include "api/volume.h"
+#include "oci/digest.h"
 #include "operator/pods/metadata.h"
 #include "operator/pods/mounts.h"
 #include "operator/pods/scheduling.h"
@@ -30,8 +31,9 @@ constexpr const char* kHostname = "imagebuild";
 constexpr const char* kBuilderProgram = "imagebuild-builder";
 constexpr const char* kAnyLinux = "linux";
 
-// What differs from pod to pod.
+// What differs from container to container, and from pod to pod.
 struct Work {
+  std::string container;
   std::string image;
   std::string image_pull_policy;
   std::vector<std::string> command;
@@ -50,8 +52,21 @@ api::PodSettings builder_settings(const api::ImageBuildSpec& spec) {
   return settings;
 }
 
-Work builder_work(const api::ImageBuild& build, const std::string& what, const ClusterSettings& settings) {
+bool uses_registry(const api::ImageBuild& build) {
+  return build.spec.artifacts.transport == api::Transport::kRegistry;
+}
+
+// What the tags of a build's artifacts begin with: a repository may serve many builds.
+std::string artifact_tag(const api::ImageBuild& build, std::int64_t generation) {
+  constexpr std::size_t kDigits = 16;
+  return std::string(oci::Digest::of(build.uid).hex().substr(0, kDigits)) + "-" + std::to_string(generation);
+}
+
+// `what` is the command, and the container's name.
+Work builder_work(const api::ImageBuild& build, const std::string& what, const CreatePod& create,
+                  const ClusterSettings& settings) {
   Work work;
+  work.container = what;
   work.image = settings.builder_image;
   work.image_pull_policy = settings.image_pull_policy;
   work.command = {kBuilderProgram,    what, "--job", std::string(job::kFolder) + "/" + job::kBuildKey, "--volume",
@@ -59,6 +74,10 @@ Work builder_work(const api::ImageBuild& build, const std::string& what, const C
   if (settings.has_registries) {
     work.command.emplace_back("--registries");
     work.command.push_back(std::string(job::kFolder) + "/" + job::kRegistriesKey);
+  }
+  if (uses_registry(build)) {
+    work.command.emplace_back("--artifact-tag");
+    work.command.push_back(artifact_tag(build, create.generation));
   }
   work.security = builder_security();
   work.resources = settings.builder_resources;
@@ -72,6 +91,7 @@ Work stage_work(const api::ImageBuild& build, const api::Plan& plan, const Creat
   const api::PlanStage& stage = plan.stages[static_cast<std::size_t>(index)];
   const api::BaseImage* base = stage.needs_container ? api::root_image(plan, index) : nullptr;
   Work work;
+  work.container = role_name(PodRole::kStage);
   work.image = base == nullptr ? settings.stage_image : base->reference;
   // A base is pinned by its digest: the node's copy is as good as the registry's.
   work.image_pull_policy = base == nullptr ? settings.image_pull_policy : "IfNotPresent";
@@ -90,11 +110,21 @@ Work stage_work(const api::ImageBuild& build, const api::Plan& plan, const Creat
   return work;
 }
 
+// A container that moves artifacts for the stage's.
+Work transfer_work(const api::ImageBuild& build, const std::string& what, const CreatePod& create,
+                   const ClusterSettings& settings) {
+  Work work = builder_work(build, what, create, settings);
+  work.command.emplace_back("--stage");
+  work.command.push_back(std::to_string(create.work.stage));
+  work.mounts = transfer_mounts(build, create);
+  return work;
+}
+
 Work work_of(const api::ImageBuild& build, const std::optional<api::Plan>& plan, const CreatePod& create,
              const ClusterSettings& settings) {
   if (create.work.role == PodRole::kStage) return stage_work(build, *plan, create, settings);
   const bool prepares = create.work.role == PodRole::kPrepare;
-  Work work = builder_work(build, role_name(create.work.role), settings);
+  Work work = builder_work(build, role_name(create.work.role), create, settings);
   work.mounts = prepares ? prepare_mounts(build, create) : publish_mounts(build, create);
   return work;
 }
@@ -106,12 +136,12 @@ Json environment(const api::ImageBuild& build, const std::string& pod_name, cons
                       {{"name", job::kReportToken}, {"value", settings.sign(path)}}});
 }
 
-Json container(const api::ImageBuild& build, const CreatePod& create, const ClusterSettings& settings, Work& work) {
-  Json result = {{"name", role_name(create.work.role)},
+Json container(Json env, Work& work) {
+  Json result = {{"name", work.container},
                  {"image", work.image},
                  {"command", work.command},
                  {"workingDir", "/"},  // Not the image's: the runtime would make it where it is missing.
-                 {"env", environment(build, create.name, settings)},
+                 {"env", std::move(env)},
                  {"resources", resources_json(work.resources)},
                  {"securityContext", std::move(work.security)},
                  {"terminationMessagePath", job::kTerminationLog},
@@ -131,6 +161,16 @@ Json pull_secrets(const api::ImageBuildSpec& spec) {
   Json result = Json::array();
   for (const api::SecretRef& secret : spec.image_pull_secrets) result.push_back({{"name", secret.name}});
   return result;
+}
+
+// The containers before and beside the stage's. They do not report: the pod's phase says that they are done, and their
+// termination messages what went wrong.
+void add_transfers(const api::ImageBuild& build, const CreatePod& create, const ClusterSettings& settings, Json& spec) {
+  Work fetch = transfer_work(build, kFetchContainer, create, settings);
+  Work store = transfer_work(build, kStoreContainer, create, settings);
+  for (Json& volume : fetch.mounts.volumes) spec["volumes"].push_back(std::move(volume));
+  spec["initContainers"] = Json::array({container(Json::array(), fetch)});
+  spec["containers"].push_back(container(Json::array(), store));
 }
 
 }  // namespace
@@ -159,7 +199,8 @@ Json make_pod(const api::ImageBuild& build, const std::optional<api::Plan>& plan
   if (is_stage) spec["hostname"] = kHostname;
   if (Json secrets = pull_secrets(build.spec); !secrets.empty()) spec["imagePullSecrets"] = std::move(secrets);
   schedule_pod(spec, work.settings, work.platform, create.node);
-  spec["containers"] = Json::array({container(build, create, settings, work)});
+  spec["containers"] = Json::array({container(environment(build, create.name, settings), work)});
+  if (is_stage && uses_registry(build)) add_transfers(build, create, settings, spec);
   return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
 }
 

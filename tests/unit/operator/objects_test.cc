@@ -187,6 +187,105 @@ TEST(PodFrom, ReadsTheStatus) {
   }
 }
 
+// A stage's pod whose artifacts go through a registry, with the states of its containers.
+Json seen_with_transfers(const char* phase, const std::string& fetch, const std::string& stage,
+                         const std::string& store) {
+  api::ImageBuild build = sample_build();
+  build.spec.artifacts = {api::Transport::kRegistry, {}, "registry.example/team/artifacts"};
+  Json pod = pod_of(build, stage_work(kApp));
+  pod["status"] = {{"phase", phase}};
+  const auto add = [&](const char* list, const char* name, const std::string& state) {
+    pod["status"][list].push_back({{"name", name}, {"state", Json::parse(state)}});
+  };
+  add("initContainerStatuses", "fetch", fetch);
+  add("containerStatuses", "store", store);
+  add("containerStatuses", "stage", stage);
+  return pod;
+}
+
+constexpr const char* kRuns = R"({"running":{}})";
+constexpr const char* kWaits = R"({"waiting":{"reason":"PodInitializing"}})";
+std::string ended(int exit_code, const api::Told& told) {
+  return Json{{"terminated", {{"exitCode", exit_code}, {"message", told.json()}}}}.dump();
+}
+const std::string& well() {
+  static const std::string kState = ended(0, api::Told{.step = 2, .done = true, .export_bytes = 7});
+  return kState;
+}
+const std::string& unavailable() {
+  static const std::string kState =
+      ended(3, api::Told{.failure = api::Failure{.code = "Unavailable", .message = "no registry"}});
+  return kState;
+}
+
+TEST(PodFrom, AStageIsDoneWhenItsArtifactsAreStored) {
+  const build::Pod storing = read(seen_with_transfers("Running", well(), well(), kRuns));
+  ASSERT_TRUE(storing.told);
+  EXPECT_FALSE(storing.told->done);
+  EXPECT_FALSE(storing.told->failure);
+  EXPECT_EQ(storing.told->step, 2);
+  const build::Pod stored = read(seen_with_transfers("Succeeded", well(), well(), well()));
+  ASSERT_TRUE(stored.told);
+  EXPECT_TRUE(stored.told->done);
+}
+
+TEST(PodFrom, FailuresOfMovingArtifactsAreThePods) {
+  const build::Pod store = read(seen_with_transfers("Failed", well(), well(), unavailable()));
+  ASSERT_TRUE(store.told && store.told->failure);
+  EXPECT_EQ(store.told->failure->message, "no registry");
+  EXPECT_EQ(store.told->step, 2);
+  EXPECT_EQ(store.exit_code, 3);
+  const build::Pod fetch = read(seen_with_transfers("Failed", unavailable(), kWaits, kWaits));
+  ASSERT_TRUE(fetch.told && fetch.told->failure);
+  EXPECT_EQ(fetch.told->failure->message, "no registry");
+  EXPECT_EQ(fetch.exit_code, 3);
+}
+
+TEST(PodFrom, AStageThatWasKilledIsReadFromItsOwnContainer) {
+  const build::Pod pod =
+      read(seen_with_transfers("Failed", well(), R"({"terminated":{"exitCode":137,"reason":"OOMKilled"}})", well()));
+  EXPECT_EQ(pod.terminated_reason, "OOMKilled");
+  EXPECT_EQ(pod.exit_code, 137);
+  EXPECT_FALSE(pod.told);
+}
+
+// The container beside it would wait for ever: the build has to fail while the pod runs.
+TEST(PodFrom, AStageThatCannotBeStartedHasFailed) {
+  const build::Pod pod = read(seen_with_transfers(
+      "Running", well(), R"({"terminated":{"exitCode":128,"reason":"StartError","message":"exec format error"}})",
+      kRuns));
+  ASSERT_TRUE(pod.told && pod.told->failure);
+  EXPECT_EQ(pod.told->failure->message, "exec format error");
+  EXPECT_EQ(pod.told->failure->exit_code, 128);
+}
+
+TEST(PodFrom, WaitsForTheImageOfWhoeverComesFirst) {
+  const build::Pod pod = read(seen_with_transfers(
+      "Pending", R"({"waiting":{"reason":"ImagePullBackOff","message":"no such image"}})", kWaits, kWaits));
+  EXPECT_EQ(pod.waiting_reason, "ImagePullBackOff");
+}
+
+TEST(AddReport, OfAStageCountsAsDoneOnlyWhenItsArtifactsAreStored) {
+  api::Told heard;
+  heard.step = 4;
+  heard.done = true;
+  const Json running = seen_with_transfers("Running", well(), kRuns, kRuns);
+  build::Pod pod = read(running);
+  add_report(running, heard, pod);
+  ASSERT_TRUE(pod.told);
+  EXPECT_FALSE(pod.told->done);
+  EXPECT_EQ(pod.told->step, 4);
+  const Json failed = project_pod(seen_with_transfers("Failed", well(), well(), unavailable()));
+  pod = read(failed);
+  add_report(failed, heard, pod);
+  ASSERT_TRUE(pod.told && pod.told->failure);
+  const Json alone = seen(stage_work(kApp), R"({"phase":"Running"})");
+  pod = read(alone);
+  add_report(alone, heard, pod);
+  ASSERT_TRUE(pod.told);
+  EXPECT_TRUE(pod.told->done);
+}
+
 TEST(PodFrom, DeletionIsWhenItsGracePeriodEnds) {
   Json pod = seen(kPrepareWork, "{}");
   pod["metadata"]["deletionTimestamp"] = "2026-01-02T03:10:00Z";

@@ -34,6 +34,14 @@ TEST(PodsGolden, PodsOfEachKind) {
   }
 }
 
+TEST(PodsGolden, PodsWhoseArtifactsGoThroughARegistry) {
+  api::ImageBuild build = sample_build();
+  build.spec.artifacts = {api::Transport::kRegistry, {}, "registry.example/team/artifacts"};
+  expect_golden("prepare_with_registry", pod_of(build, kPrepareWork));
+  expect_golden("stage_with_registry", pod_of(build, stage_work(kApp)));
+  expect_golden("publish_with_registry", pod_of(build, kPublishWork));
+}
+
 TEST(PodsGolden, AStageWithAllItsSettingsOnOneNode) {
   api::ImageBuild build = sample_build();
   api::PodSettings& pod = build.spec.stages.emplace_back(api::StageSettings{.name = "deps", .pod = {}}).pod;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "operator/objects.h"
 #include "unit/operator/pod_security_baseline.h"
 #include "unit/operator/pods_sample.h"
 
@@ -115,10 +116,47 @@ TEST(PodSecurity, NoPodHasAServiceAccountTokenOrTheEnvironmentOfServices) {
 
 TEST(PodSecurity, PodsHaveOneContainerAndNoInitContainers) {
   each_pod([](const Json& pod) {
+    EXPECT_EQ(pod.at("spec").at("restartPolicy"), "Never");
+    if (moves_artifacts(pod)) return;
     EXPECT_EQ(pod.at("spec").at("containers").size(), 1U);
     EXPECT_FALSE(pod.at("spec").contains("initContainers"));
-    EXPECT_EQ(pod.at("spec").at("restartPolicy"), "Never");
   });
+}
+
+TEST(PodSecurity, ContainersOfOursMoveTheArtifactsOfAStageWhereTheyGoThroughARegistry) {
+  api::ImageBuild build = sample_build();
+  build.spec.artifacts = {api::Transport::kRegistry, {}, "registry.example/team/artifacts"};
+  for (const PodCase& kind : pod_kinds()) {
+    const Json pod = pod_of(build, kind.work);
+    EXPECT_EQ(named(pod.at("spec").at("volumes"), "artifacts").at("emptyDir"), Json::object()) << kind.name;
+    EXPECT_THAT(pod.dump(), Not(HasSubstr("persistentVolumeClaim"))) << kind.name;
+    EXPECT_EQ(moves_artifacts(pod), kind.work.role == build::PodRole::kStage) << kind.name;
+    if (!moves_artifacts(pod)) continue;
+    const Json fetch = named(pod.at("spec").at("initContainers"), "fetch");
+    const Json store = named(pod.at("spec").at("containers"), "store");
+    EXPECT_EQ(pod.at("spec").at("containers").size(), 2U);
+    EXPECT_EQ(container_of(pod).at("name"), "stage");
+    for (const Json& own : {fetch, store}) {
+      EXPECT_EQ(own.at("image"), sample_settings().builder_image);
+      EXPECT_EQ(own.at("securityContext").at("readOnlyRootFilesystem"), true);
+      EXPECT_EQ(own.at("env"), Json::array());
+      std::vector<std::string> mounts;
+      for (const Json& mount : own.at("volumeMounts")) mounts.push_back(mount.at("name"));
+      EXPECT_THAT(mounts, UnorderedElementsAre("artifacts", "job", "tmp", "registry-0", "registry-1", "registry-2"));
+    }
+  }
+}
+
+TEST(PodSecurity, AStageSeesNoRegistryCredentialsAndThoseBesideItNoBuildSecrets) {
+  api::ImageBuild build = sample_build();
+  build.spec.artifacts = {api::Transport::kRegistry, {}, "registry.example/team/artifacts"};
+  const Json with_registry = pod_of(build, stage_work(kApp));
+  // The stage's container is the one that it is with a claim.
+  EXPECT_EQ(container_of(with_registry), container_of(pod_of(sample_build(), stage_work(kApp))));
+  EXPECT_THAT(mounted_secrets(with_registry),
+              UnorderedElementsAre("tokens", "tokens", "push-login", "pull-login", "mirror-login"));
+  EXPECT_THAT(mounted_secrets(pod_of(build, kPrepareWork)),
+              UnorderedElementsAre("git-login", "push-login", "pull-login", "mirror-login"));
 }
 
 TEST(PodSecurity, OnlyReportsAreInTheEnvironment) {
