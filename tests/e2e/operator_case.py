@@ -9,6 +9,7 @@ from cluster.case import ClusterTestCase
 from cluster.cluster import Failure, condition_of
 from harness.image import Image
 from operator_install import NAMESPACE, deployment
+from pod_watch import PodWatch
 
 
 class OperatorTestCase(ClusterTestCase):
@@ -18,22 +19,25 @@ class OperatorTestCase(ClusterTestCase):
         super().setUp()
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="imagebuild-e2e-")))
 
-    def tearDown(self):
-        if not self._outcome.success:
+    def _callTestMethod(self, method):
+        try:
+            super()._callTestMethod(method)
+        except AssertionError:
             print(self.describe(), file=sys.stderr)
+            raise
 
     def repository(self, name: str) -> str:
         """Where the image of the ImageBuild of that name goes, without a tag."""
         return f"{self.cluster.registry}/{self.namespace}/{name}"
 
-    def image_build(self, name: str, dockerfile: str | None, files: dict[str, str] | None = None, **spec) -> dict:
+    def image_build(self, name: str, dockerfile: str | None, files: dict[str, str] | None = None, /, **spec) -> dict:
         """An ImageBuild of inline files, or of the `source` in spec; further fields of the spec go over what is here."""
         inline = (files or {}) | ({"Dockerfile": dockerfile} if dockerfile else {})
         output = {"image": f"{self.repository(name)}:1"} | spec.pop("output", {})
         return {"apiVersion": "imagebuild.dev/v1alpha1", "kind": "ImageBuild", "metadata": {"name": name},
                 "spec": {"source": {"inline": {"files": inline}}, "output": output} | spec}
 
-    def build(self, name: str, dockerfile: str | None, files: dict[str, str] | None = None, **spec) -> None:
+    def build(self, name: str, dockerfile: str | None, files: dict[str, str] | None = None, /, **spec) -> None:
         """Applies image_build(…)."""
         self.apply(self.image_build(name, dockerfile, files, **spec))
 
@@ -86,6 +90,12 @@ class OperatorTestCase(ClusterTestCase):
         """The pods that now are there for the ImageBuild: all, or those of a role (prepare, stage, publish)."""
         selector = f"app.kubernetes.io/managed-by=imagebuild,imagebuild.dev/build={name}"
         return self.cluster.list("pods", self.namespace, f"{selector},imagebuild.dev/role={role}" if role else selector)
+
+    def watch_pods(self) -> PodWatch:
+        """From now on notes all pods of the namespace, for the builds that are over before anybody looks."""
+        watch = PodWatch(self.cluster, self.namespace)
+        self.addCleanup(watch.close)
+        return watch
 
     def image(self, name: str) -> Image:
         """What the build pushed, read back."""

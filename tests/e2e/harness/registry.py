@@ -1,4 +1,4 @@
-"""A docker-registry of our own on a free loopback port."""
+"""A docker-registry of our own on a free port."""
 
 import pathlib
 import re
@@ -18,17 +18,20 @@ storage:
   filesystem: {{rootdirectory: "{storage}"}}
   delete: {{enabled: true}}
   maintenance: {{uploadpurging: {{enabled: false}}, readonly: {{enabled: {readonly}}}}}
-http: {{addr: "127.0.0.1:0"}}
+http: {{addr: "{address}:0"}}
 """
 
 
 class Registry:
-    """Runs from construction until close(). With `storage` it serves what is there, otherwise a folder of its own."""
+    """Runs from construction until close(). With `storage` it serves what is there, otherwise a folder of its own.
 
-    def __init__(self, storage=None, readonly=False, password=False):
+    With `address` it is there for pods too: the address at which they see this machine.
+    """
+
+    def __init__(self, storage=None, readonly=False, password=False, address=""):
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="imagebuild-registry-"))
         self.storage = pathlib.Path(storage) if storage else self._folder / "storage"
-        config = _CONFIG.format(storage=self.storage, readonly=str(readonly).lower())
+        config = _CONFIG.format(storage=self.storage, readonly=str(readonly).lower(), address=address or "127.0.0.1")
         if password:
             (self._folder / "htpasswd").write_text(_HTPASSWD)
             config += f'auth: {{htpasswd: {{realm: e2e, path: "{self._folder}/htpasswd"}}}}\n'
@@ -37,15 +40,15 @@ class Registry:
         self._process = subprocess.Popen(["docker-registry", "serve", self._folder / "config.yml"], stdin=subprocess.DEVNULL,
                                          stdout=self._log, stderr=subprocess.PIPE, preexec_fn=processes.die_with_parent)
         self.port = self._wait_for_port()
-        self.host = f"localhost:{self.port}"
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.host = f"{address or 'localhost'}:{self.port}"
+        self.url = f"http://{address or '127.0.0.1'}:{self.port}"
 
     def _wait_for_port(self) -> int:
         """The registry says on stderr which port it got; that line is also the news that it is ready."""
         seen = b""
         for line in self._process.stderr:
             seen += line
-            if found := re.search(rb"listening on 127\.0\.0\.1:(\d+)", line):
+            if found := re.search(rb"listening on [0-9.]+:(\d+)", line):
                 self._drain()
                 return int(found[1])
         self.close()
