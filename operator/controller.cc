@@ -1,5 +1,7 @@
 #include "operator/controller.h"
 
+#include <algorithm>
+
 #include "build/reconcile_report.h"
 #include "operator/measure.h"
 
@@ -80,6 +82,8 @@ void Controller::reconcile(const kube::ObjectKey& key, std::stop_token stop) {
 kube::Object Controller::newest(const kube::ObjectKey& key, Recollection*& memory) {
   kube::Object object = parts_.inventory.build(key);
   if (!object) return nullptr;
+  const std::string known = recollections_.uid_of(key);
+  if (!known.empty() && known != kube::uid_of(*object)) forget(key);  // Another object by the same name.
   memory = &recollections_.of(key, kube::uid_of(*object));
   if (memory->written && memory->replaced_versions.contains(kube::resource_version_of(*object))) return memory->written;
   memory->written.reset();
@@ -160,6 +164,9 @@ void Controller::forget(const kube::ObjectKey& key) {
   if (uid.empty()) return;
   release_slot(uid);
   parts_.reports.forget(uid);
+  const std::vector<kube::Object> builds = parts_.inventory.builds();
+  const auto is_neighbour = [&](const kube::Object& object) { return kube::key_of(*object).ns == key.ns; };
+  if (std::ranges::none_of(builds, is_neighbour)) parts_.metrics.forget_namespace(key.ns);
   parts_.metrics.builds_running(parts_.slots.held());
 }
 

@@ -56,6 +56,12 @@ class Recollections {
     }
     return *entry;
   }
+  // Of the object of this name that is remembered; empty if none is.
+  std::string uid_of(const kube::ObjectKey& key) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(key);
+    return found == entries_.end() ? "" : found->second->uid;
+  }
   // The UID of what is forgotten; empty if nothing was known.
   std::string forget(const kube::ObjectKey& key) {
     const std::lock_guard lock(mutex_);
@@ -67,7 +73,7 @@ class Recollections {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<kube::ObjectKey, std::unique_ptr<Recollection>> entries_;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "build/reconcile_names.h"
 #include "oci/hmac.h"
 
 namespace imagebuild::op {
@@ -73,6 +74,8 @@ int Reports::take(std::string_view path, std::string_view authorization, std::st
 
 Status Reports::tell(const std::string& uid, const std::string& pod, api::Told told) {
   Heard heard;
+  // Plans are large, and a stage's container runs whatever it likes: it shall not fill our memory.
+  if (!build::is_prepare_pod_name(pod)) told.plan_json.clear();
   if (!told.plan_json.empty()) {
     ASSIGN_OR_RETURN(api::Plan plan, api::Plan::parse(told.plan_json));
     heard.plan = std::make_shared<const api::Plan>(std::move(plan));

@@ -29,6 +29,11 @@ std::string pod_name(const api::ImageBuild& build, std::int64_t generation, cons
   return object_name(build, generation, what + "-" + std::to_string(attempt));
 }
 
+bool is_prepare_pod_name(std::string_view name) {
+  const std::size_t end = name.find_last_not_of("0123456789");
+  return end != std::string_view::npos && end + 1 < name.size() && name.substr(0, end + 1).ends_with("-prepare-");
+}
+
 std::string claim_name(const api::ImageBuild& build, std::int64_t generation) {
   return object_name(build, generation, "artifacts");
 }

@@ -9,6 +9,7 @@
 #include "api/reasons.h"
 #include "build/reconcile.h"
 #include "build/reconcile_names.h"
+#include "build/reconcile_verdict.h"
 #include "build/reconcile_report.h"
 
 namespace imagebuild::build {

@@ -170,6 +170,16 @@ TEST_F(ControllerTest, LetsNoMoreBuildsStartThanItMay) {
   ASSERT_TRUE(until_pod(waiting, kPrepareWork));
 }
 
+TEST_F(ControllerTest, GivesTheSlotOfABuildBackThatWasReplacedByAnotherOfItsName) {
+  const api::ImageBuild first = put_build("app");
+  start(1);
+  ASSERT_TRUE(until_pod(first, kPrepareWork));
+  api.remove(image_builds(), {"team", "app"});
+  const api::ImageBuild second = put_build("app");
+  ASSERT_NE(first.uid, second.uid);
+  ASSERT_TRUE(until_pod(second, kPrepareWork));
+}
+
 TEST_F(ControllerTest, NeverWritesTheSpec) {
   const api::ImageBuild build = put_build();
   start();

@@ -9,7 +9,7 @@
 namespace imagebuild::op {
 namespace {
 
-const std::string kPath = "/v1/reports/ns/app/uid-1/pod-1";
+const std::string kPath = "/v1/reports/ns/app/uid-1/app-prepare-1";
 
 class ReportsTest : public testing::Test {
  protected:
@@ -22,11 +22,11 @@ class ReportsTest : public testing::Test {
 TEST_F(ReportsTest, KeepsTheNewestAndSaysSo) {
   EXPECT_EQ(reports.take(kPath, bearer(), api::Told{.step = 0}.json()), 204);
   EXPECT_EQ(reports.take(kPath, bearer(), api::Told{.step = 2}.json()), 204);
-  ASSERT_TRUE(reports.find("uid-1", "pod-1"));
-  EXPECT_EQ(reports.find("uid-1", "pod-1")->told.step, 2);
+  ASSERT_TRUE(reports.find("uid-1", "app-prepare-1"));
+  EXPECT_EQ(reports.find("uid-1", "app-prepare-1")->told.step, 2);
   EXPECT_EQ(told, (std::vector<std::string>{"ns/app", "ns/app"}));
   EXPECT_FALSE(reports.find("uid-1", "pod-2"));
-  EXPECT_FALSE(reports.find("uid-2", "pod-1"));
+  EXPECT_FALSE(reports.find("uid-2", "app-prepare-1"));
 }
 
 TEST_F(ReportsTest, RefusesEveryTokenButTheOneOfThePath) {
@@ -36,7 +36,7 @@ TEST_F(ReportsTest, RefusesEveryTokenButTheOneOfThePath) {
         bearer("/v1/reports/ns/app/uid-1/pod-2"), bearer() + "0", "Bearer " + Reports(nullptr).sign(kPath)}) {
     EXPECT_EQ(reports.take(kPath, token, body), 401) << token;
   }
-  EXPECT_FALSE(reports.find("uid-1", "pod-1"));
+  EXPECT_FALSE(reports.find("uid-1", "app-prepare-1"));
   EXPECT_TRUE(told.empty());
 }
 
@@ -52,7 +52,7 @@ TEST_F(ReportsTest, RefusesWhatIsNoReport) {
   api::Told with_broken_plan{.done = true};
   with_broken_plan.plan_json = "{}";
   EXPECT_EQ(reports.take(kPath, bearer(), with_broken_plan.json()), 400);
-  EXPECT_FALSE(reports.find("uid-1", "pod-1"));
+  EXPECT_FALSE(reports.find("uid-1", "app-prepare-1"));
 }
 
 TEST_F(ReportsTest, ProgressThatComesLateDoesNotUndoTheEnd) {
@@ -60,7 +60,7 @@ TEST_F(ReportsTest, ProgressThatComesLateDoesNotUndoTheEnd) {
   done.plan_json = sample_plan().json();
   EXPECT_EQ(reports.take(kPath, bearer(), done.json()), 204);
   EXPECT_EQ(reports.take(kPath, bearer(), api::Told{.step = 3}.json()), 204);
-  const auto heard = reports.find("uid-1", "pod-1");
+  const auto heard = reports.find("uid-1", "app-prepare-1");
   ASSERT_TRUE(heard);
   EXPECT_TRUE(heard->told.done);
   ASSERT_TRUE(heard->plan);
@@ -68,10 +68,19 @@ TEST_F(ReportsTest, ProgressThatComesLateDoesNotUndoTheEnd) {
   EXPECT_EQ(heard->told.plan_json, "");
 }
 
+TEST_F(ReportsTest, TakesAPlanFromPreparePodsOnly) {
+  const std::string path = "/v1/reports/ns/app/uid-1/app-s1-1";
+  api::Told done{.step = 4, .done = true};
+  done.plan_json = sample_plan().json();
+  EXPECT_EQ(reports.take(path, bearer(path), done.json()), 204);
+  ASSERT_TRUE(reports.find("uid-1", "app-s1-1"));
+  EXPECT_FALSE(reports.find("uid-1", "app-s1-1")->plan);
+}
+
 TEST_F(ReportsTest, ForgetsABuildAsAWhole) {
   EXPECT_EQ(reports.take(kPath, bearer(), api::Told{}.json()), 204);
   reports.forget("uid-1");
-  EXPECT_FALSE(reports.find("uid-1", "pod-1"));
+  EXPECT_FALSE(reports.find("uid-1", "app-prepare-1"));
 }
 
 }  // namespace
