@@ -56,7 +56,7 @@ void add_node(const Node& node, TextHasher& hasher) {
 }  // namespace
 
 Result<oci::Digest> context_digest(const std::filesystem::path& root, std::string_view dockerfile,
-                                   std::stop_token stop) {
+                                   const std::stop_token& stop) {
   TextHasher hasher;
   hasher.add("imagebuild context 1");
   hasher.add(dockerfile);

@@ -14,6 +14,6 @@ namespace imagebuild::builder {
 // links and content, but no times, which differ from one checkout to the next. A context that no instruction copies
 // from is not on the volume and does not count.
 Result<oci::Digest> context_digest(const std::filesystem::path& volume, std::string_view dockerfile,
-                                   std::stop_token stop);
+                                   const std::stop_token& stop);
 
 }  // namespace imagebuild::builder

@@ -89,7 +89,7 @@ Result<FetchedSource> from_http(const api::Source& source, const SourcePlaces& p
 }  // namespace
 
 Result<FetchedSource> fetch_source(const api::Source& source, const SourcePlaces& places, const SourceSeams& seams,
-                                   std::stop_token stop) {
+                                   const std::stop_token& stop) {
   if (source.git) return from_git(source, places, seams, stop);
   if (source.http) return from_http(source, places, seams, stop);
   const fs::path folder = places.scratch / "source";

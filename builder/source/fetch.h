@@ -45,6 +45,6 @@ struct FetchedSource {
 // any. kNotFound: no such revision, file or folder; kDenied: credentials are missing or wrong; kUnavailable: the server
 // cannot be reached; kInvalidInput: the source is not what the spec says (its sha256, its format).
 Result<FetchedSource> fetch_source(const api::Source& source, const SourcePlaces& places, const SourceSeams& seams,
-                                   std::stop_token stop);
+                                   const std::stop_token& stop);
 
 }  // namespace imagebuild::builder

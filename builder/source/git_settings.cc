@@ -23,7 +23,7 @@ std::string in_shell_quotes(const std::string& text) {
 }
 
 // "name:secret@host:22" → "host:22".
-std::string without_user(std::string authority) {
+std::string without_user(const std::string& authority) {
   const std::size_t at = authority.rfind('@');
   return at == std::string::npos ? authority : authority.substr(at + 1);
 }
