@@ -32,6 +32,7 @@ RUN set -eu; \
     mkdir -p -m 700 /out/root; \
     mkdir -p /out/etc /out/usr/lib/ssl; \
     cp -L --parents /etc/ssl/certs/ca-certificates.crt /out; \
+    cp -r --parents /usr/lib/locale/C.utf8 /out; \
     ln -s /etc/ssl/certs/ca-certificates.crt /out/usr/lib/ssl/cert.pem; \
     echo 'hosts: files dns' > /out/etc/nsswitch.conf; \
     printf 'root:x:0:0::/root:/bin/sh\nbuilder:x:65532:65532::/tmp:/bin/sh\n' > /out/etc/passwd; \

@@ -56,10 +56,7 @@ class Measurement {
     const WorkPhase was = before == nullptr ? WorkPhase::kWaiting : before->work.phase;
     const api::WorkStatus& work = after.work;
     if (work.phase == was || work.pod.empty()) return;
-    if (work.phase == WorkPhase::kRunning) {
-      const auto pod = std::ranges::find(seen_.pods, work.pod, &build::Pod::name);
-      if (pod != seen_.pods.end()) metrics_.pod_started(between(pod->created, seen_.now));
-    }
+    if (was == WorkPhase::kWaiting || was == WorkPhase::kPending) measure_start(work);
     const auto took = between(work.start_time, work.completion_time.value_or(seen_.now));
     if (work.phase == WorkPhase::kSucceeded) {
       metrics_.stage_finished(StageResult::kSucceeded, took);
@@ -67,6 +64,13 @@ class Measurement {
     }
     if (work.phase == WorkPhase::kFailed) metrics_.stage_finished(StageResult::kFailed, took);
     if (work.phase == WorkPhase::kCancelled) metrics_.stage_finished(StageResult::kCancelled, took);
+  }
+
+  // A builder may report before the kubelet has said that its container runs: then it started no later than now.
+  void measure_start(const api::WorkStatus& work) {
+    if (work.phase == WorkPhase::kPending || work.phase == WorkPhase::kCancelled) return;
+    const auto pod = std::ranges::find(seen_.pods, work.pod, &build::Pod::name);
+    if (pod != seen_.pods.end()) metrics_.pod_started(between(pod->created, pod->started.value_or(seen_.now)));
   }
 
   const build::Observed& seen_;

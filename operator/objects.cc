@@ -113,8 +113,11 @@ const Json& transfer_status(const Json& pod, const Json& stage) {
 void read_container(const Json& status, build::Pod& to) {
   to.waiting_reason = text_at(status, {"state", "waiting", "reason"});
   to.waiting_message = text_at(status, {"state", "waiting", "message"});
+  to.started = time_at(status, {"state", "running", "startedAt"});
   const Json& terminated = at(status, {"state", "terminated"});
   if (!terminated.is_object()) return;
+  const auto started = time_at(terminated, {"startedAt"});
+  if (started && *started > WallTime{}) to.started = started;
   constexpr long long kNone = std::numeric_limits<long long>::max();
   const long long exit_code = kube::number_at(terminated, {"exitCode"}, kNone);
   if (exit_code != kNone) to.exit_code = static_cast<int>(exit_code);

@@ -101,8 +101,8 @@ class Preparation {
     const auto content = places_.secrets.find(secret.id);
     if (content == places_.secrets.end()) {
       if (!secret.required) return imagebuild::ok();
-      return Error{ErrorCode::kNotFound,
-                   "the secret '" + secret.id + "' was not given; pass it with --secret id=" + secret.id + ",src=FILE"};
+      return Error{ErrorCode::kNotFound, "the secret '" + secret.id + "' was not given; pass it with --secret id=" +
+                                             secret.id + ",src=FILE, or name it in the spec.secrets of the ImageBuild"};
     }
     if (!secret.env.empty()) {
       std::erase_if(child.env, [&](const std::string& entry) { return entry.starts_with(secret.env + "="); });

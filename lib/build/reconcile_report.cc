@@ -68,7 +68,9 @@ class Narrator {
 
   void work(const std::string& name, const api::WorkStatus& before, const api::WorkStatus& after) {
     if (after.retries > before.retries) {
-      warn(reason::kAttemptLost, name + ": pod " + after.pod + " was lost: " + after.reason);
+      const bool last = after.reason == reason::kRetriesExhausted;
+      warn(reason::kAttemptLost, name + ": pod " + after.pod + " was lost" +
+                                     (last ? ", and there are no retries left" : ": " + after.reason));
     }
   }
 

@@ -41,9 +41,9 @@ struct Pod {
   std::optional<int> exit_code;                 // The container's state.terminated …
   std::string terminated_reason;                // … "OOMKilled", "Error", "ContainerStatusUnknown"
   WallTime created{};
-  std::optional<WallTime> finished;
-  std::optional<api::Told> told;  // The newest, whichever way it came.
-  bool outcome_read = false;      // Its log was read already (ReadOutcome): there is no more to learn.
+  std::optional<WallTime> started, finished;  // The container.
+  std::optional<api::Told> told;              // The newest, whichever way it came.
+  bool outcome_read = false;                  // Its log was read already (ReadOutcome): there is no more to learn.
 
   bool active() const { return phase != PodPhase::kSucceeded && phase != PodPhase::kFailed; }
 };
