@@ -27,12 +27,19 @@ constexpr std::array<std::string_view, 11> kEvictions = {"Evicted",
                                                          "UnexpectedAdmissionError"};
 
 constexpr int kKilled = 128 + 9, kTerminated = 128 + 15;
+constexpr const char* kOomKilled = "OOMKilled";
+constexpr const char* kOutOfMemory = "the container used more memory than its limit";
 
 std::string or_else(const std::string& text, const std::string& otherwise) {
   return text.empty() ? otherwise : text;
 }
 
-Verdict of_failure(const api::Failure& failure) {
+// Why the kernel killed a command, only the end of its container says.
+Verdict of_failure(const api::Failure& failure, const Pod& pod) {
+  if (failure.exit_code == kKilled) {
+    if (pod.active() && !pod.deletion) return {Kind::kRunning, "", ""};
+    if (pod.terminated_reason == kOomKilled) return {Kind::kFailed, reason::kOutOfMemory, kOutOfMemory};
+  }
   const Error error{api::parse_error_code(failure.code), failure.message};
   const bool ours = error.exit_status() != kExitInfrastructure;
   return {ours ? Kind::kFailed : Kind::kLost, failure_reason(failure), failure.message};
@@ -47,9 +54,7 @@ Verdict of_exit(const Pod& pod) {
   if (pod.reason == "DeadlineExceeded") {
     return {Kind::kFailed, reason::kStageDeadlineExceeded, "the pod took longer than it may"};
   }
-  if (pod.terminated_reason == "OOMKilled") {
-    return {Kind::kFailed, reason::kOutOfMemory, "the container used more memory than its limit"};
-  }
+  if (pod.terminated_reason == kOomKilled) return {Kind::kFailed, reason::kOutOfMemory, kOutOfMemory};
   if (!pod.exit_code || pod.terminated_reason == "ContainerStatusUnknown") {
     return {Kind::kLost, reason::kPodLost, or_else(pod.message, "nothing is known of how its container ended")};
   }
@@ -67,7 +72,7 @@ Verdict of_exit(const Pod& pod) {
 
 Verdict judge(const Pod& pod, bool needs_outcome, bool outcome_known, WallTime now) {
   const bool told_done = pod.told && pod.told->done;
-  if (pod.told && pod.told->failure) return of_failure(*pod.told->failure);
+  if (pod.told && pod.told->failure) return of_failure(*pod.told->failure, pod);
   if (pod.phase == PodPhase::kSucceeded || told_done) {
     if (!needs_outcome || outcome_known) return {Kind::kDone, "", ""};
     if (pod.active() || !pod.outcome_read) return {Kind::kUntold, "", ""};

@@ -313,6 +313,29 @@ std::vector<Row> what_fails_for_good() {
        },
        {"delete s1-1"},
        "False OutOfMemory stalled"},
+      {"EndsWhenACommandUsedUpTheMemory",
+       [](W& w) {
+         w.building();
+         w.ends(stage_work(0), failed("Failed", "the command was ended by signal 9", 137), 1);
+         w.pod(stage_work(0)).terminated_reason = "OOMKilled";
+       },
+       {"delete s1-1"},
+       "False OutOfMemory stalled"},
+      {"WaitsForTheEndOfAPodToSayWhyACommandWasKilled",
+       [](W& w) {
+         w.building();
+         w.runs(stage_work(0));
+         w.pod(stage_work(0)).told = failed("Failed", "the command was ended by signal 9", 137);
+       },
+       {},
+       "Unknown Building reconciling"},
+      {"EndsWhenACommandWasKilled",
+       [](W& w) {
+         w.building();
+         w.ends(stage_work(0), failed("Failed", "the command was ended by signal 9", 137), 1);
+       },
+       {"delete s1-1"},
+       "False StepFailed stalled"},
       {"ReadsTheLogOfAPodThatToldNothing",
        [](W& w) {
          w.building();
