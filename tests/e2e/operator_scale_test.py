@@ -41,8 +41,9 @@ class OperatorScaleTest(ReleaseTestCase):
         self.assertEqual(metrics["imagebuild_builds_running"], 0)
         self.assertEqual(metrics["imagebuild_queue_seconds_count"], _BUILDS)
         requests = {kind: round((number - before.get(kind, 0)) / _BUILDS, 1) for kind, number in self._requests(leader).items()}
-        seconds = max(b["status"]["completionTime"] for b in builds.values()), min(b["metadata"]["creationTimestamp"] for b in builds.values())
-        print(f"{_BUILDS} builds, {_LIMIT} at once, from {seconds[1]} to {seconds[0]}; memory "
+        first = min(build["metadata"]["creationTimestamp"] for build in builds.values())
+        last = max(build["status"]["completionTime"] for build in builds.values())
+        print(f"{_BUILDS} builds, {_LIMIT} at once, from {first} to {last}; memory "
               f"{metrics['process_resident_memory_bytes'] / 1e6:.0f} MB; requests a build: {sum(requests.values()):.1f} {requests}")
         self.assertLess(sum(requests.values()), 60)
 
@@ -59,7 +60,8 @@ class OperatorScaleTest(ReleaseTestCase):
             self.wait_reason(name, "Queued")
         self.operator_kubectl("delete", "pod", leader, "--wait=false")
         new = self.wait_leader(other_than=leader)
-        self.cluster.wait_until(lambda: self._has_looked_at(new, 10), 30, "the new leader has looked at every build", self.release_namespace)
+        self.cluster.wait_until(lambda: self._has_looked_at(new, len(running + waiting)), 30,
+                                "the new leader has looked at every build", self.release_namespace)
         self.assertEqual([name for name in waiting if "startTime" in self.status(name)], [])
         for pod in pods:
             self.let_go(pod)
@@ -93,12 +95,15 @@ class _Most:
 
     def __init__(self, *numbers):
         self.seen = [0] * len(numbers)
-        self._numbers, self._over = numbers, threading.Event()
+        self._numbers, self._over, self._failure = numbers, threading.Event(), None
         self._thread = threading.Thread(target=self._watch)
 
     def _watch(self) -> None:
-        while not self._over.wait(0.2):
-            self.seen = [max(seen, number()) for seen, number in zip(self.seen, self._numbers)]
+        try:
+            while not self._over.wait(0.2):
+                self.seen = [max(seen, number()) for seen, number in zip(self.seen, self._numbers)]
+        except (AssertionError, OSError) as failure:
+            self._failure = failure
 
     def __enter__(self):
         self._thread.start()
@@ -106,6 +111,8 @@ class _Most:
     def __exit__(self, *_):
         self._over.set()
         self._thread.join()
+        if self._failure:
+            raise AssertionError("not watched to the end") from self._failure
 
 
 if __name__ == "__main__":
