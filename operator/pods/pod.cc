@@ -44,11 +44,18 @@ struct Work {
   std::string platform = kAnyLinux;
 };
 
-// The builder's pods run where those of stages may: they share a volume, and often a taint.
+// The builder's pods run where those of stages may: they share a volume, and often a taint. Where the volume is for one
+// node, the first pod chooses it for all, so it goes by what any stage asks of its node.
 api::PodSettings builder_settings(const api::ImageBuildSpec& spec) {
   api::PodSettings settings = spec.stage_defaults;
   settings.resources = {};
   settings.runtime_class_name.clear();
+  const bool one_node =
+      spec.artifacts.transport == api::Transport::kVolume && !api::spreads_over_nodes(spec.artifacts.volume);
+  if (!one_node) return settings;
+  for (const api::StageSettings& stage : spec.stages) {
+    settings.node_selector.insert(stage.pod.node_selector.begin(), stage.pod.node_selector.end());
+  }
   return settings;
 }
 

@@ -100,6 +100,19 @@ TEST(Pods, StageDefaultsSayWherePrepareAndPublishMayRunButNotWhatTheyUse) {
   }
 }
 
+TEST(Pods, PrepareGoesWhereAnyStageWantsToBeIfTheVolumeIsForOneNode) {
+  api::ImageBuild build = sample_build();
+  api::StageSettings stage{.name = "app"};
+  stage.pod.node_selector = {{"gpu", "yes"}};
+  build.spec.stages = {stage};
+  const auto selector = [&] { return pod_of(build, kPrepareWork).at("spec").at("nodeSelector"); };
+  EXPECT_EQ(selector().value("gpu", ""), "yes");
+  build.spec.artifacts.volume.access_modes = {"ReadWriteMany"};
+  EXPECT_EQ(selector().value("gpu", ""), "");
+  build.spec.artifacts = {.transport = api::Transport::kRegistry, .repository = "registry.example/cache"};
+  EXPECT_EQ(selector().value("gpu", ""), "");
+}
+
 TEST(Pods, ImagePullSecretsAreOnEveryPod) {
   for (const PodCase& kind : pod_kinds()) {
     EXPECT_EQ(pod_of(sample_build(), kind.work).at("spec").at("imagePullSecrets"),
