@@ -208,15 +208,15 @@ class OperatorBuildsTest(OperatorTestCase):
         self.assertEqual(set(image.added_to(self.read(f"{self.cluster.registry}/library/busybox:1.35"))), {"env", "name", "secrets"})
 
     def test_the_user_of_the_base_is_that_of_commands_only(self):
-        self.build("base", "FROM busybox:1.35\nRUN mkdir -m 777 /work\nUSER 1234:77\nWORKDIR /work\nENTRYPOINT [\"/bin/false\"]\n")
+        self.build("base", "FROM busybox:1.35\nRUN mkdir -p -m 777 /srv/place\nUSER 1234:77\nWORKDIR /srv/place\nENTRYPOINT [\"/bin/false\"]\n")
         self.wait_ready("base")
         self.build("app", f"FROM {self.repository('base')}:1\nRUN id -u > who && id -g >> who\nCOPY page .\nUSER 0\nRUN id -u >> who\n",
                    {"page": "text\n"})
         self.wait_ready("app")
         image = self.image("app")
-        self.assertEqual((image.unpack() / "rootfs/work/who").read_text(), "1234\n77\n0\n")
+        self.assertEqual((image.unpack() / "rootfs/srv/place/who").read_text(), "1234\n77\n0\n")
         added = image.added_to(self.read(f"{self.repository('base')}:1"))
-        self.assertEqual({path: (entry.uid, entry.gid) for path, entry in added.items()}, {"work/who": (1234, 77), "work/page": (0, 0)})
+        self.assertEqual({path: (entry.uid, entry.gid) for path, entry in added.items()}, {"srv/place/who": (1234, 77), "srv/place/page": (0, 0)})
 
     def test_the_same_spec_again_does_nothing(self):
         manifest = self.image_build("app", "FROM busybox:1.35\nRUN cat /proc/sys/kernel/random/uuid > /once\n")

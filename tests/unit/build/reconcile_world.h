@@ -9,8 +9,8 @@
 #include "api/reasons.h"
 #include "build/reconcile.h"
 #include "build/reconcile_names.h"
-#include "build/reconcile_verdict.h"
 #include "build/reconcile_report.h"
+#include "build/reconcile_verdict.h"
 
 namespace imagebuild::build {
 
