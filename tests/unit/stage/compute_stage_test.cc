@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
+#include <utility>
 
 #include "api/volume.h"
 #include "archive/tar_reader.h"
@@ -67,7 +69,10 @@ class ComputeStage : public ::testing::Test {
     job.stage = stage;
     job.threads = threads_;
     job.compression = compression_;
-    job.on_event = [this](const api::StageEvent& event) { events_.push_back(event); };
+    job.on_event = [this](const api::StageEvent& event) {
+      events_.push_back(event);
+      if (on_first_event_) std::exchange(on_first_event_, nullptr)();
+    };
     return compute_stage(plan_, job, {});
   }
   std::vector<std::string> layer(int stage, const api::LayerReport& layer) {
@@ -87,6 +92,7 @@ class ComputeStage : public ::testing::Test {
   unsigned threads_ = 1;
   archive::Compression compression_ = archive::Compression::kGzip;
   std::vector<api::StageEvent> events_;
+  std::function<void()> on_first_event_;
 };
 
 TEST_F(ComputeStage, WritesLayersThatHonourTheBasesLinks) {
@@ -182,8 +188,8 @@ TEST_F(ComputeStage, SaysThatAFileChangedWhileItWasRead) {
 TEST_F(ComputeStage, SaysWhichLayerFilledTheDisk) {
   add_context({"x =content"});
   add_stage("app", api::Scratch{}).steps = {copy("x", "/x")};
-  fs::create_directories(volume_.path() / "stages/0/layers");
-  fs::create_symlink("/dev/full", volume_.path() / "stages/0/layers/0.tar.gz");
+  // An attempt begins with an empty folder: the layer's place is taken while the stage runs.
+  on_first_event_ = [this] { fs::create_symlink("/dev/full", volume_.path() / "stages/0/layers/0.tar.gz"); };
   const auto report = run(0);
   ASSERT_TRUE(report.ok()) << report.error().message;
   ASSERT_TRUE(report->failure);
