@@ -8,6 +8,8 @@ from cluster.cluster import Failure
 from harness import processes
 from operator_case import OperatorTestCase
 
+# Only with a volume of this kind may prepare run elsewhere than a stage.
+_FOR_MANY_NODES = {"volume": {"accessModes": ["ReadWriteMany"]}}
 _FROM_BUSYBOX = "FROM busybox:1.35\nRUN true\n"
 
 
@@ -148,7 +150,8 @@ class OperatorFailuresTest(OperatorTestCase):
 
     def test_it_goes_on_when_a_node_fits(self):
         key = f"e2e.imagebuild.dev/{self.namespace}"
-        self.build("app", "FROM busybox:1.35 AS picky\nRUN true\n", stages=[{"name": "picky", "nodeSelector": {key: "here"}}])
+        self.build("app", "FROM busybox:1.35 AS picky\nRUN true\n", stages=[{"name": "picky", "nodeSelector": {key: "here"}}],
+                   artifacts=_FOR_MANY_NODES)
         self.wait_said("app", "Unschedulable", "didn't match")
         self.assertEqual(self.status("app")["stages"][0]["reason"], "Unschedulable")
         self.make_nodes_fit(key)
@@ -166,7 +169,8 @@ class OperatorFailuresTest(OperatorTestCase):
         self.wait_ready("base")
         processes.run("skopeo", "copy", "--quiet", "--src-tls-verify=false", f"docker://{base}", copy)
         # It is known to exist, but gone before a node wants it.
-        self.build("app", f"FROM {base}\nRUN test -s /id\n", stages=[{"name": "0", "nodeSelector": {key: "here"}}])
+        self.build("app", f"FROM {base}\nRUN test -s /id\n", stages=[{"name": "0", "nodeSelector": {key: "here"}}],
+                   artifacts=_FOR_MANY_NODES)
         self.wait_reason("app", "Unschedulable")
         processes.run("skopeo", "delete", "--tls-verify=false", f"docker://{base}")
         self.make_nodes_fit(key)

@@ -68,6 +68,11 @@ class OperatorNodesTest(HeldBuildsTestCase):
         self.build("app", _TWO_AT_ONCE, stageDefaults={"nodeSelector": {_HOST: node}})
         self.assertEqual(_nodes(self.finish("app")), [node])
 
+    def test_a_stage_that_selects_a_node_takes_the_build_there_if_the_volume_is_for_one(self):
+        node = self.cluster.nodes[1]
+        self.build("app", _TWO_AT_ONCE, stages=[{"name": "right", "nodeSelector": {_HOST: node}}])
+        self.assertEqual(_nodes(self.finish("app")), [node])
+
 
 if __name__ == "__main__":
     unittest.main()
