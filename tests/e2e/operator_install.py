@@ -41,7 +41,8 @@ def uninstall(where: Cluster, namespace: str = NAMESPACE, release: str = RELEASE
     # Helm takes the operator's rights in the same moment as its Deployment: let it end first.
     where.kubectl("scale", f"deployment/{deployment(release)}", "--replicas", "0", namespace=namespace)
     mine = f"app.kubernetes.io/instance={release}"
-    where.wait_until(lambda: not where.list("pods", namespace, mine), 60, f"the pods of {release} are gone", namespace)
+    # Their processes end at once; a kubelet of 1.20 may take a minute or two to say so.
+    where.wait_until(lambda: not where.list("pods", namespace, mine), 200, f"the pods of {release} are gone", namespace)
     left = [f"Lease {found['metadata']['name']}, held by {holder}" for found in where.list("lease", namespace)
             if (holder := found["spec"].get("holderIdentity"))]
     where.helm("uninstall", release, namespace=namespace)
