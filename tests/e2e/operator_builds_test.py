@@ -258,7 +258,7 @@ class OperatorBuildsTest(OperatorTestCase):
         self.build("app", "FROM busybox:1.35 AS one\nRUN sleep 2\nFROM scratch\nCOPY --from=one /etc/passwd /p\n")
         self.wait_ready("app")
         wanted = {"BuildStarted", "Prepared", "StageStarted", "StageSucceeded", "BuildSucceeded"}
-        self.cluster.wait_until(lambda: wanted <= {event["reason"] for event in self.events("app")}, 10, f"there are events {wanted}",
+        self.cluster.wait_until(lambda: wanted <= {event["reason"] for event in self.events("app")}, 30, f"there are events {wanted}",
                                 self.namespace)
         self.assertEqual([event for event in self.events("app") if event["type"] != "Normal"], [])
         self.assertIn("BuildSucceeded", self.kubectl("describe", "imagebuild", "app"))
