@@ -6,14 +6,23 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <regex>
 #include <set>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "operator/metrics.h"
 #include "operator/metrics_table.h"
 
 namespace imagebuild::op {
 namespace {
+
+std::string replaced(std::string text, std::string_view what, std::string_view by) {
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
+    text.replace(at, what.size(), by);
+  }
+  return text;
+}
 
 std::string page() {
   const auto top = std::filesystem::path(IMAGEBUILD_TEST_DATA) / "../../../..";
@@ -28,11 +37,26 @@ std::string table() {
                        : spec.type == MetricType::kGauge ? "gauge"
                                                          : "histogram";
     std::string labels(spec.labels);
-    labels = labels.empty() ? "" : "`" + std::regex_replace(labels, std::regex(","), "`, `") + "`";
-    const std::string help = std::regex_replace(std::string(spec.help), std::regex("<error>"), "`<error>`");
+    labels = labels.empty() ? "" : "`" + replaced(labels, ",", "`, `") + "`";
+    const std::string help = replaced(std::string(spec.help), "<error>", "`<error>`");
     text += "| `" + std::string(spec.name) + "` | " + type + " | " + labels + " | " + help + " |\n";
   }
   return text;
+}
+
+// Every word of the text that is called like a metric.
+std::vector<std::string> metric_words(const std::string& text) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz_";
+  std::vector<std::string> words;
+  for (std::size_t at = text.find_first_of(kLetters); at != std::string::npos; at = text.find_first_of(kLetters, at)) {
+    const std::string word = text.substr(at, text.find_first_not_of(kLetters, at) - at);
+    at += word.size();
+    for (const char* family :
+         {"imagebuild_", "workqueue_", "controller_runtime_", "rest_client_", "leader_election_", "process_"}) {
+      if (word.starts_with(family) && word != family) words.push_back(word);
+    }
+  }
+  return words;
 }
 
 // A failure prints the table to put there.
@@ -51,12 +75,9 @@ TEST(MetricsPage, QueriesOnlyWhatExists) {
     if (spec.type == MetricType::kHistogram) known.insert({name + "_bucket", name + "_sum", name + "_count"});
   }
   const std::string text = page();
-  const std::regex word("\\b(imagebuild|workqueue|controller_runtime|rest_client|leader_election|process)_[a-z_]+");
-  int found = 0;
-  for (std::sregex_iterator match(text.begin(), text.end(), word), end; match != end; ++match, ++found) {
-    EXPECT_TRUE(known.contains(match->str())) << match->str() << " is no metric of the operator";
-  }
-  EXPECT_GT(found, 30);
+  const std::vector<std::string> found = metric_words(text);
+  for (const std::string& word : found) EXPECT_TRUE(known.contains(word)) << word << " is no metric of the operator";
+  EXPECT_GT(found.size(), 30U);
 }
 
 // promtool, of Debian's package prometheus, knows the format and how metrics should be called.
