@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "api/job.h"
 #include "api/yaml_json.h"
 #include "base/file.h"
 #include "http/cpprest_transport.h"
@@ -24,7 +25,6 @@ namespace imagebuild::op {
 namespace {
 
 constexpr std::uint64_t kMaxRegistriesBytes = 256 * 1024;  // It goes into every build's record.
-constexpr std::uint64_t kMaxReportBytes = 32ULL * 1024 * 1024;
 
 Result<kube::Config> find_api_server(const Options& options) {
   kube::KubeconfigOptions kubeconfig;
@@ -186,7 +186,8 @@ class Program {
   std::atomic<bool> leads_ = false;
   std::uint16_t report_port_ = 0;
   HttpServer metrics_server_{{.name = "metrics", .port = options_.metrics_port}};
-  HttpServer report_server_{{.name = "reports", .port = options_.report_port, .max_body_bytes = kMaxReportBytes}};
+  HttpServer report_server_{
+      {.name = "reports", .port = options_.report_port, .max_body_bytes = api::job::kMaxReportBytes}};
 };
 
 void Program::route_reports() {

@@ -158,10 +158,6 @@ void read_stage_with_transfers(const Json& pod, build::Pod& to) {
   if (to.told && to.phase != build::PodPhase::kSucceeded) to.told->done = false;
 }
 
-bool is_final(const api::Told& told) {
-  return told.done || told.failure;
-}
-
 // Copies the members that are there.
 void keep(const Json& from, Json& to, std::initializer_list<const char*> members) {
   for (const char* name : members) {
@@ -228,7 +224,7 @@ bool moves_artifacts(const Json& pod) {
 }
 
 void add_report(const Json& pod, const api::Told& heard, build::Pod& to) {
-  if (to.told && !is_final(heard)) return;
+  if (to.told && !heard.is_end()) return;
   if (!moves_artifacts(pod)) {
     to.told = heard;
     return;

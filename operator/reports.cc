@@ -40,10 +40,6 @@ Result<api::Told> cut(api::Told told) {
   return api::Told::parse(text);
 }
 
-bool is_end(const api::Told& told) {
-  return told.done || told.failure;
-}
-
 }  // namespace
 
 Reports::Reports(std::function<void(const std::string&, const std::string&)> on_told)
@@ -86,7 +82,7 @@ Status Reports::tell(const std::string& uid, const std::string& pod, api::Told t
   if (gone_.contains(uid)) return Error{ErrorCode::kNotFound, "the build is gone"};
   Heard& known = heard_[uid][pod];
   // Progress that was overtaken, by the end or by later progress.
-  if (!is_end(heard.told) && (is_end(known.told) || heard.told.step < known.told.step)) return ok();
+  if (!heard.told.is_end() && (known.told.is_end() || heard.told.step < known.told.step)) return ok();
   if (!heard.plan) heard.plan = known.plan;
   known = std::move(heard);
   return ok();

@@ -176,8 +176,8 @@ void Reporter::send_final(const std::string& json, steady_clock::time_point end)
 }
 
 Reporter::Outcome Reporter::attempt(const std::string& json, milliseconds at_most, const std::stop_token& stop) {
-  if (json.size() > kMaxReportBytes) {
-    trouble_ = "it has " + std::to_string(json.size()) + " bytes, more than " + std::to_string(kMaxReportBytes);
+  if (json.size() > job::kMaxReportBytes) {
+    trouble_ = "it has " + std::to_string(json.size()) + " bytes, more than " + std::to_string(job::kMaxReportBytes);
     return Outcome::kRefused;
   }
   const Result<int> status = seams_.post(json, at_most, stop);

@@ -23,8 +23,6 @@ namespace imagebuild::builder {
 // For one thread. Nothing here fails: what cannot be told is, at most, a line on stderr.
 class Reporter {
  public:
-  // What the operator takes at most; a longer report stays in the log alone.
-  static constexpr std::size_t kMaxReportBytes = 32U << 20;
   static constexpr std::chrono::milliseconds kFinalWait{10'000};
 
   struct Options {

@@ -1,6 +1,7 @@
 // How the operator hands work to builder pods: where each thing lies in their containers. What they tell is told.h.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 namespace imagebuild::api::job {
@@ -24,6 +25,8 @@ inline std::string registry_config(int number) {
 // The environment of every builder container. Absent: nobody listens.
 inline constexpr const char* kReportUrl = "IMAGEBUILD_REPORT_URL";
 inline constexpr const char* kReportToken = "IMAGEBUILD_REPORT_TOKEN";
+// The operator takes no longer report; a builder sends none, and leaves it in the log alone.
+inline constexpr std::size_t kMaxReportBytes = 32U << 20;
 
 // Kubernetes' default terminationMessagePath, and the size at which the kubelet cuts it.
 inline constexpr const char* kTerminationLog = "/dev/termination-log";

@@ -27,6 +27,9 @@ struct Told {
   std::string plan_json;               // prepare, when done: the plan as Plan::json() has it. Not in short_json().
   bool operator==(const Told&) const = default;
 
+  // Nothing more comes after this.
+  bool is_end() const { return done || failure.has_value(); }
+
   std::string json() const;  // One line.
   // At most `max_bytes`, still parseable: without the plan; log lines and messages are cut as far as they must.
   std::string short_json(std::size_t max_bytes) const;

@@ -31,7 +31,7 @@ void Reconciler::sweep_earlier_builds() {
 // It told the end of its work, and its process ends in this moment: a kubelet that is to kill a container just then
 // leaves the pod in Terminating for a minute.
 bool Reconciler::is_ending(const Pod& pod) const {
-  const bool told_end = pod.told && (pod.told->done || pod.told->failure);
+  const bool told_end = pod.told && pod.told->is_end();
   return told_end && pod.active() && now_ < next_.completion_time.value_or(now_) + kEndingPatience;
 }
 

@@ -186,10 +186,10 @@ TEST(Reporter, CountsSlowAttemptsIntoTheTenSeconds) {
 TEST(Reporter, LeavesAReportThatIsTooLongToTheLog) {
   Telling it;
   api::Told told = told_at(0);
-  told.plan_json.assign(Reporter::kMaxReportBytes, 'x');
+  told.plan_json.assign(api::job::kMaxReportBytes, 'x');
   it.finish(told, true);
   EXPECT_THAT(it.posted, SizeIs(0));
-  EXPECT_GT(it.content("log").size(), Reporter::kMaxReportBytes);
+  EXPECT_GT(it.content("log").size(), api::job::kMaxReportBytes);
 }
 
 TEST(Reporter, SendsNothingWithoutAnAddressItCanReach) {
