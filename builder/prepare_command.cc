@@ -41,7 +41,9 @@ Status prepare_by_flags(PrepareOptions& options, ProcessRunner& processes) {
   ASSIGN_OR_RETURN(const Prepared prepared, prepare(request, open, processes));
   RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, request.platform, options.volume));
   RETURN_IF_ERROR(compute_ready_stages(prepared.plan, options.volume, archive::Compression::kGzip));
-  for (const std::string& warning : prepared.plan.warnings) std::cerr << "warning: " << warning << "\n";
+  for (const api::Warning& warning : prepared.plan.warnings) {
+    std::cerr << "warning: " << api::text_of(prepared.plan, warning) << "\n";
+  }
   return ok();
 }
 

@@ -164,7 +164,9 @@ class Build {
                                      [&] { return builder::prepare(request, open_image, processes_); }));
     if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
     progress_.show(PlanSolved{&prepared.plan});
-    for (const std::string& warning : prepared.plan.warnings) progress_.show(Warning{warning});
+    for (const api::Warning& warning : prepared.plan.warnings) {
+      progress_.show(Warning{api::text_of(prepared.plan, warning)});
+    }
     RETURN_IF_ERROR(check_required_secrets(prepared.plan, secrets_));
     if (prepared.context_folder.empty()) return ok();
     std::error_code error;

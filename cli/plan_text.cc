@@ -98,7 +98,9 @@ std::string plan_text(const api::Plan& plan) {
       text += "  " + std::to_string(stage.steps[step].at.line) + ": " + printable(stage.steps[step].text) + "\n";
     }
   }
-  for (const std::string& warning : plan.warnings) text += "\nwarning: " + printable(warning) + "\n";
+  for (const api::Warning& warning : plan.warnings) {
+    text += "\nwarning: " + printable(api::text_of(plan, warning)) + "\n";
+  }
   return text;
 }
 

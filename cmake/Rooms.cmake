@@ -2,7 +2,7 @@
 # add_room(NAME [DEPS room...] [LIBRARIES third-party...]) makes the target imagebuild::NAME.
 function(add_room name)
   cmake_parse_arguments(ROOM "" "" "DEPS;LIBRARIES" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/lib/${name}/*.cc)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/lib/${name}/*.cc ${CMAKE_SOURCE_DIR}/lib/${name}/*/*.cc)
   list(TRANSFORM ROOM_DEPS PREPEND imagebuild::)
   add_library(imagebuild_${name} STATIC ${sources})
   add_library(imagebuild::${name} ALIAS imagebuild_${name})

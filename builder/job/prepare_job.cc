@@ -95,7 +95,9 @@ class Preparation {
     ASSIGN_OR_RETURN(Prepared prepared, prepare_source(open, access->transport()));
     RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, oci::Platform::host(), root()));
     RETURN_IF_ERROR(compute(prepared.plan));
-    for (const std::string& warning : prepared.plan.warnings) log("warning: " + warning);
+    for (const api::Warning& warning : prepared.plan.warnings) {
+      log("warning: " + api::text_of(prepared.plan, warning));
+    }
     told_.plan_json = prepared.plan.json();
     return ok();
   }
@@ -124,7 +126,7 @@ class Preparation {
     wanted.stop = stop_;
     Result<Prepared> prepared = prepare(wanted, open, processes_);
     if (!prepared.ok()) return without_scratch(prepared.error(), fetched.context);
-    prepared->plan.warnings.insert(prepared->plan.warnings.end(), fetched.warnings.begin(), fetched.warnings.end());
+    for (const std::string& warning : fetched.warnings) prepared->plan.warnings.push_back({"", warning, {}});
     ASSIGN_OR_RETURN(const oci::Digest digest, context_digest(root(), prepared->dockerfile_text, stop_));
     told_.source->digest = digest.str();
     log("solved " + dockerfile_name() + ": " + std::to_string(prepared->plan.stages.size()) + " stages");

@@ -71,10 +71,10 @@ Error with_excerpt(const Error& error, const DockerfileText& source) {
   return Error{error.code, std::move(text)};
 }
 
-Result<dockerfile::Dockerfile> parse(const DockerfileText& source, std::vector<std::string>& warnings) {
+Result<dockerfile::Dockerfile> parse(const DockerfileText& source, std::vector<api::Warning>& warnings) {
   dockerfile::ParseReport report = dockerfile::parse_all(source.text, source.name);
   for (const dockerfile::Diagnostic& warning : report.warnings) {
-    warnings.push_back(dockerfile::located_error(source.name, warning).message);
+    warnings.push_back({"", warning.message, {warning.at.line, warning.at.column}});
   }
   if (report.errors.empty()) return std::move(report.dockerfile);
   constexpr std::size_t kShown = 5;
@@ -122,7 +122,7 @@ Result<api::BaseImage> resolve_base(const build::ImageNeed& need, const OpenImag
 
 Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& source, std::int64_t epoch_s,
                         const OpenImage& open_image) {
-  std::vector<std::string> warnings;
+  std::vector<api::Warning> warnings;
   ASSIGN_OR_RETURN(const dockerfile::Dockerfile dockerfile, parse(source, warnings));
   build::SolveOptions options;
   options.target = request.target;

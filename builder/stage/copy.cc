@@ -140,7 +140,9 @@ class Copy {
     } else if (from_context) {
       node.uid = node.gid = 0;
     }
-    if (step_.mode && node.type != NodeType::kSymlink) node.mode = *step_.mode;
+    if (!step_.mode.empty() && node.type != NodeType::kSymlink) {
+      node.mode = static_cast<std::uint32_t>(std::stoul(step_.mode, nullptr, 8));
+    }
   }
 
   Result<bool> unpack_source(const archive::Node& file) {

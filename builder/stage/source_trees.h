@@ -1,4 +1,4 @@
-// The trees on the artifact volume that COPY takes files from, opened when first needed.
+// The trees on the artifact volume that COPY and mounts take files from, opened when first needed.
 #pragma once
 
 #include <filesystem>
@@ -24,13 +24,13 @@ class SourceTrees {
   SourceTrees(const api::Plan& plan, std::filesystem::path volume) : plan_(plan), volume_(std::move(volume)) {}
   // Lives as long as this object. A tree that is not there is the machine's fault.
   Result<const SourceTree*> open(const api::CopyFrom& from);
-  // For messages: "the build context", "stage 'build'".
+  // For messages: "the build context", "stage 'build'", "context 'assets'".
   std::string name(const api::CopyFrom& from) const;
 
  private:
   const api::Plan& plan_;
   std::filesystem::path volume_;
-  std::map<int, std::unique_ptr<SourceTree>> trees_;  // By stage; -1 is the context.
+  std::map<std::filesystem::path, std::unique_ptr<SourceTree>> trees_;  // By their index on the volume.
 };
 
 }  // namespace imagebuild::builder

@@ -1,6 +1,7 @@
 #include "api/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -18,6 +19,12 @@ using nlohmann::json;
 json write(const Step& step);
 json write(const BaseImage& image);
 json write(const PlanStage& stage);
+json write(const Mount& mount);
+json write(const RemoteSource& remote);
+json write(const FileTree& tree);
+json write(const HostAlias& host);
+json write(const Ulimit& limit);
+json write(const Warning& warning);
 
 json write(const SourceLine& at) {
   return json{{"line", at.line}, {"column", at.column}};
@@ -39,28 +46,84 @@ json write_all(const std::vector<T>& values) {
   return result;
 }
 
+json write(const CopyFrom& from) {
+  return std::visit(Overloaded{[](const FromContext&) {
+                                 return json{{"type", "context"}};
+                               },
+                               [](const FromStage& stage) {
+                                 return json{{"type", "stage"}, {"stage", stage.stage}};
+                               },
+                               [](const FromTree& tree) {
+                                 return json{{"type", "tree"}, {"tree", tree.tree}};
+                               }},
+                    from);
+}
+
+json write(const BindMount& mount) {
+  return json{{"type", "bind"},
+              {"from", write(mount.from)},
+              {"source", mount.source},
+              {"target", mount.target},
+              {"writable", mount.writable}};
+}
+
+constexpr std::array<const char*, 3> kSharings = {"shared", "private", "locked"};
+constexpr std::array<const char*, 3> kNetworks = {"default", "none", "host"};
+
+json write(const CacheMount& mount) {
+  json result{{"type", "cache"},        {"id", mount.id},
+              {"target", mount.target}, {"sharing", kSharings[static_cast<std::size_t>(mount.sharing)]},
+              {"source", mount.source}, {"readOnly", mount.read_only},
+              {"mode", mount.mode},     {"uid", mount.uid},
+              {"gid", mount.gid}};
+  if (mount.from) result["from"] = write(*mount.from);
+  return result;
+}
+
+json write(const TmpfsMount& mount) {
+  return json{{"type", "tmpfs"}, {"target", mount.target}, {"size", mount.size_bytes}};
+}
+
+json write(const SshMount& mount) {
+  return json{{"type", "ssh"},      {"id", mount.id},   {"target", mount.target}, {"required", mount.required},
+              {"mode", mount.mode}, {"uid", mount.uid}, {"gid", mount.gid}};
+}
+
+json write(const Mount& mount) {
+  return std::visit([](const auto& one) { return write(one); }, mount);
+}
+
 json write(const RunStep& run) {
   json result{{"type", "run"},
               {"argv", run.argv},
               {"env", run.env},
               {"user", run.user},
               {"workingDir", run.working_dir},
-              {"secrets", write_all(run.secrets)}};
+              {"secrets", write_all(run.secrets)},
+              {"mounts", write_all(run.mounts)},
+              {"network", kNetworks[static_cast<std::size_t>(run.network)]}};
   if (run.script) result["script"] = write(*run.script);
   return result;
 }
 
+json write(const RemoteSource& remote) {
+  return json{{"tree", remote.tree}, {"unpack", remote.unpack}};
+}
+
 json write(const CopyStep& copy) {
-  json result{{"type", "copy"},
+  return json{{"type", "copy"},
+              {"from", write(copy.from)},
               {"sources", copy.sources},
+              {"remotes", write_all(copy.remotes)},
               {"inlineSources", write_all(copy.inline_sources)},
               {"destination", copy.destination},
               {"destinationIsFolder", copy.destination_is_folder},
               {"owner", copy.owner},
+              {"mode", copy.mode},
+              {"exclude", copy.exclude},
+              {"parents", copy.parents},
+              {"link", copy.link},
               {"unpackArchives", copy.unpack_archives}};
-  if (copy.mode) result["mode"] = *copy.mode;
-  if (const auto* from = std::get_if<FromStage>(&copy.from)) result["fromStage"] = from->stage;
-  return result;
 }
 
 json write(const WorkdirStep& workdir) {
@@ -83,6 +146,43 @@ json write(const BaseImage& image) {
               {"digest", image.digest},
               {"manifest", image.manifest_json},
               {"config", image.config_json}};
+}
+
+json write(const FileTree& tree) {
+  json result =
+      std::visit(Overloaded{[](const NamedContext& context) {
+                              return json{{"type", "context"}, {"name", context.name}};
+                            },
+                            [](const HttpDownload& download) {
+                              return json{{"type", "http"}, {"url", download.url}, {"checksum", download.checksum}};
+                            },
+                            [](const GitCheckout& checkout) {
+                              return json{{"type", "git"},
+                                          {"url", checkout.url},
+                                          {"ref", checkout.ref},
+                                          {"folder", checkout.folder},
+                                          {"checksum", checkout.checksum},
+                                          {"keepGitDir", checkout.keep_git_dir},
+                                          {"submodules", checkout.submodules}};
+                            }},
+                 tree.origin);
+  result["at"] = write(tree.at);
+  return result;
+}
+
+json write(const HostAlias& host) {
+  return json{{"name", host.name}, {"address", host.address}};
+}
+json write(const Ulimit& limit) {
+  return json{{"name", limit.name}, {"soft", limit.soft}, {"hard", limit.hard}};
+}
+json write(const RunSettings& settings) {
+  return json{
+      {"hosts", write_all(settings.hosts)}, {"ulimits", write_all(settings.ulimits)}, {"shmSize", settings.shm_bytes}};
+}
+
+json write(const Warning& warning) {
+  return json{{"rule", warning.rule}, {"message", warning.message}, {"at", write(warning.at)}};
 }
 
 json write(const StageBase& base) {
@@ -141,7 +241,55 @@ SecretMount read_secret(JsonReader& in) {
   return mount;
 }
 
-RunStep read_run(JsonReader& in) {
+// How many stages and trees there are for a step to name.
+struct Bounds {
+  std::size_t stages = 0;  // Those before the step's own.
+  std::size_t trees = 0;
+};
+
+CopyFrom read_from(JsonReader in, const Bounds& bounds) {
+  const std::string type = in.text("type");
+  if (type == "stage") return FromStage{in.index("stage", bounds.stages)};
+  if (type == "tree") return FromTree{in.index("tree", bounds.trees)};
+  if (type != "context") in.fail("has the unknown type '" + type + "'");
+  return FromContext{};
+}
+
+// The enumerator whose name `key` has.
+template <class Enum, std::size_t size>
+Enum read_name(JsonReader& in, const char* key, const std::array<const char*, size>& names) {
+  const auto name = std::ranges::find(names, in.text(key));
+  if (name != names.end()) return static_cast<Enum>(name - names.begin());
+  in.fail(std::string("has an unknown ") + key);
+  return {};
+}
+
+Mount read_mount(JsonReader& in, const Bounds& bounds) {
+  const std::string type = in.text("type");
+  if (type == "bind") {
+    return BindMount{read_from(in.object("from"), bounds), in.text("source"), in.text("target"), in.flag("writable")};
+  }
+  if (type == "tmpfs") return TmpfsMount{in.text("target"), in.size("size")};
+  const auto number = [&](const char* key) { return static_cast<std::uint32_t>(in.size(key)); };
+  if (type == "ssh") {
+    return SshMount{in.text("id"),  in.text("target"), in.flag("required"),
+                    number("mode"), number("uid"),     number("gid")};
+  }
+  if (type != "cache") in.fail("has the unknown type '" + type + "'");
+  CacheMount cache;
+  cache.id = in.text("id");
+  cache.target = in.text("target");
+  cache.sharing = read_name<CacheSharing>(in, "sharing", kSharings);
+  if (in.has("from")) cache.from = read_from(in.object("from"), bounds);
+  cache.source = in.text("source");
+  cache.read_only = in.flag("readOnly");
+  cache.mode = number("mode");
+  cache.uid = number("uid");
+  cache.gid = number("gid");
+  return cache;
+}
+
+RunStep read_run(JsonReader& in, const Bounds& bounds) {
   RunStep run;
   run.argv = in.texts("argv");
   if (in.has("script")) run.script = read_inline_file(in.object("script"));
@@ -149,24 +297,32 @@ RunStep read_run(JsonReader& in) {
   run.user = in.text("user");
   run.working_dir = in.text("workingDir");
   in.each_object("secrets", [&](JsonReader& secret) { run.secrets.push_back(read_secret(secret)); });
+  in.each_object("mounts", [&](JsonReader& mount) { run.mounts.push_back(read_mount(mount, bounds)); });
+  run.network = read_name<Network>(in, "network", kNetworks);
   if (run.argv.empty()) in.fail("has no command");
   return run;
 }
 
-CopyStep read_copy(JsonReader& in, std::size_t stage_index) {
+CopyStep read_copy(JsonReader& in, const Bounds& bounds) {
   CopyStep copy;
-  if (in.has("fromStage")) copy.from = FromStage{in.index("fromStage", stage_index)};
+  copy.from = read_from(in.object("from"), bounds);
   copy.sources = in.texts("sources");
+  in.each_object("remotes", [&](JsonReader& remote) {
+    copy.remotes.push_back({remote.index("tree", bounds.trees), remote.flag("unpack")});
+  });
   in.each_object("inlineSources", [&](JsonReader& file) { copy.inline_sources.push_back(read_inline_file(file)); });
   copy.destination = in.text("destination");
   copy.destination_is_folder = in.flag("destinationIsFolder");
   copy.owner = in.text("owner");
-  if (in.has("mode")) copy.mode = static_cast<std::uint32_t>(in.size("mode"));
+  copy.mode = in.text("mode");
+  copy.exclude = in.texts("exclude");
+  copy.parents = in.flag("parents");
+  copy.link = in.flag("link");
   copy.unpack_archives = in.flag("unpackArchives");
   return copy;
 }
 
-Step read_step(JsonReader& in, std::size_t stage_index) {
+Step read_step(JsonReader& in, const Bounds& bounds) {
   Step step;
   step.at = read_line(in.object("at"));
   step.text = in.text("text");
@@ -174,9 +330,9 @@ Step read_step(JsonReader& in, std::size_t stage_index) {
   JsonReader action = in.object("action");
   const std::string type = action.text("type");
   if (type == "run") {
-    step.action = read_run(action);
+    step.action = read_run(action, bounds);
   } else if (type == "copy") {
-    step.action = read_copy(action, stage_index);
+    step.action = read_copy(action, bounds);
   } else if (type == "workdir") {
     step.action = WorkdirStep{action.text("path"), action.text("owner")};
   } else if (type == "metadata") {
@@ -202,13 +358,14 @@ oci::RunConfig read_config(JsonReader in) {
   return {};
 }
 
-PlanStage read_stage(JsonReader& in, std::size_t stage_index, std::size_t image_count) {
+PlanStage read_stage(JsonReader& in, const Bounds& bounds, std::size_t image_count) {
+  const std::size_t stage_index = bounds.stages;
   PlanStage stage;
   stage.name = in.text("name");
   stage.at = read_line(in.object("at"));
   stage.base = read_base(in.object("base"), stage_index, image_count);
   stage.platform = in.text("platform");
-  in.each_object("steps", [&](JsonReader& step) { stage.steps.push_back(read_step(step, stage_index)); });
+  in.each_object("steps", [&](JsonReader& step) { stage.steps.push_back(read_step(step, bounds)); });
   in.each("needs", [&](const json& need, const std::string& where) {
     if (!need.is_number_integer() || need < 0 || need >= stage_index) {
       in.fail("has a wrong need at " + where);
@@ -224,6 +381,35 @@ PlanStage read_stage(JsonReader& in, std::size_t stage_index, std::size_t image_
   return stage;
 }
 
+FileTree read_tree(JsonReader& in) {
+  FileTree tree;
+  tree.at = read_line(in.object("at"));
+  const std::string type = in.text("type");
+  if (type == "context") {
+    tree.origin = NamedContext{in.text("name")};
+  } else if (type == "http") {
+    tree.origin = HttpDownload{in.text("url"), in.text("checksum")};
+  } else if (type == "git") {
+    tree.origin = GitCheckout{in.text("url"),      in.text("ref"),        in.text("folder"),
+                              in.text("checksum"), in.flag("keepGitDir"), in.flag("submodules")};
+  } else {
+    in.fail("has the unknown type '" + type + "'");
+  }
+  return tree;
+}
+
+RunSettings read_settings(JsonReader in) {
+  RunSettings settings;
+  in.each_object("hosts", [&](JsonReader& host) {
+    settings.hosts.push_back({host.text("name"), host.text("address")});
+  });
+  in.each_object("ulimits", [&](JsonReader& limit) {
+    settings.ulimits.push_back({limit.text("name"), limit.number("soft"), limit.number("hard")});
+  });
+  settings.shm_bytes = in.size("shmSize");
+  return settings;
+}
+
 BaseImage read_image(JsonReader& in) {
   return BaseImage{in.text("name"), in.text("reference"), in.text("digest"), in.text("manifest"), in.text("config")};
 }
@@ -231,9 +417,10 @@ BaseImage read_image(JsonReader& in) {
 }  // namespace
 
 std::string Plan::json() const {
-  const nlohmann::json document{{"version", kVersion},         {"dockerfile", dockerfile},    {"epoch", epoch_s},
-                                {"images", write_all(images)}, {"stages", write_all(stages)}, {"target", target},
-                                {"warnings", warnings}};
+  const nlohmann::json document{
+      {"version", kVersion},         {"dockerfile", dockerfile},  {"epoch", epoch_s},
+      {"images", write_all(images)}, {"trees", write_all(trees)}, {"run", write(run)},
+      {"stages", write_all(stages)}, {"target", target},          {"warnings", write_all(warnings)}};
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -251,13 +438,23 @@ Result<Plan> Plan::parse(std::string_view text) {
   plan.dockerfile = in.text("dockerfile");
   plan.epoch_s = in.number("epoch");
   in.each_object("images", [&](JsonReader& image) { plan.images.push_back(read_image(image)); });
+  in.each_object("trees", [&](JsonReader& tree) { plan.trees.push_back(read_tree(tree)); });
+  plan.run = read_settings(in.object("run"));
   in.each_object("stages", [&](JsonReader& stage) {
-    plan.stages.push_back(read_stage(stage, plan.stages.size(), plan.images.size()));
+    plan.stages.push_back(read_stage(stage, {plan.stages.size(), plan.trees.size()}, plan.images.size()));
   });
   plan.target = in.index("target", plan.stages.size());
-  plan.warnings = in.texts("warnings");
+  in.each_object("warnings", [&](JsonReader& warning) {
+    plan.warnings.push_back({warning.text("rule"), warning.text("message"), read_line(warning.object("at"))});
+  });
   if (failure) return *failure;
   return plan;
+}
+
+std::string text_of(const Plan& plan, const Warning& warning) {
+  std::string text = warning.at.line == 0 ? std::string() : place(plan, warning.at) + ": ";
+  if (!warning.rule.empty()) text += warning.rule + ": ";
+  return text + warning.message;
 }
 
 std::string place(const Plan& plan, const SourceLine& at) {
@@ -281,14 +478,41 @@ const BaseImage* root_image(const Plan& plan, int stage) {
   return on == nullptr ? nullptr : &plan.images[static_cast<std::size_t>(on->image)];
 }
 
-std::vector<std::string> secret_ids(const Plan& plan, int stage) {
+namespace {
+
+// What `collect` finds in the RUN steps of the stage: sorted, each once.
+template <class Collect>
+std::vector<std::string> ids_of(const Plan& plan, int stage, const Collect& collect) {
   std::set<std::string> ids;
   for (const Step& step : plan.stages[static_cast<std::size_t>(stage)].steps) {
-    const auto* run = std::get_if<RunStep>(&step.action);
-    if (run == nullptr) continue;
-    for (const SecretMount& mount : run->secrets) ids.insert(mount.id);
+    if (const auto* run = std::get_if<RunStep>(&step.action)) collect(*run, ids);
   }
   return {ids.begin(), ids.end()};
+}
+
+template <class Kind>
+std::vector<std::string> mount_ids(const Plan& plan, int stage) {
+  return ids_of(plan, stage, [](const RunStep& run, std::set<std::string>& ids) {
+    for (const Mount& mount : run.mounts) {
+      if (const auto* one = std::get_if<Kind>(&mount)) ids.insert(one->id);
+    }
+  });
+}
+
+}  // namespace
+
+std::vector<std::string> secret_ids(const Plan& plan, int stage) {
+  return ids_of(plan, stage, [](const RunStep& run, std::set<std::string>& ids) {
+    for (const SecretMount& mount : run.secrets) ids.insert(mount.id);
+  });
+}
+
+std::vector<std::string> cache_ids(const Plan& plan, int stage) {
+  return mount_ids<CacheMount>(plan, stage);
+}
+
+std::vector<std::string> ssh_ids(const Plan& plan, int stage) {
+  return mount_ids<SshMount>(plan, stage);
 }
 
 }  // namespace imagebuild::api

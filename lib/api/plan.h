@@ -10,17 +10,12 @@
 #include <variant>
 #include <vector>
 
+#include "api/source_line.h"
+#include "api/warning.h"
 #include "base/result.h"
 #include "oci/manifest.h"
 
 namespace imagebuild::api {
-
-// Where a step stands in the Dockerfile; line and column count from 1.
-struct SourceLine {
-  int line = 0;
-  int column = 0;
-  bool operator==(const SourceLine&) const = default;
-};
 
 // RUN --mount=type=secret.
 struct SecretMount {
@@ -41,6 +36,70 @@ struct InlineFile {
   bool operator==(const InlineFile&) const = default;
 };
 
+// Where COPY, ADD and mounts take files from.
+struct FromContext {
+  bool operator==(const FromContext&) const = default;
+};
+struct FromStage {
+  int stage = 0;  // Index into Plan::stages; that stage exports what is taken.
+  bool operator==(const FromStage&) const = default;
+};
+struct FromTree {
+  int tree = 0;  // Index into Plan::trees.
+  bool operator==(const FromTree&) const = default;
+};
+using CopyFrom = std::variant<FromContext, FromStage, FromTree>;
+
+// RUN --mount=type=bind. Whatever the command writes there is dropped.
+struct BindMount {
+  CopyFrom from;
+  std::string source;  // Relative to the tree's root, cleaned; "" is the root itself.
+  std::string target;  // Absolute and cleaned.
+  bool writable = false;
+  bool operator==(const BindMount&) const = default;
+};
+
+// Who may use a cache at the same time: any step; one step a copy, so that a second one gets another copy; one step,
+// for which the others wait.
+enum class CacheSharing { kShared, kPrivate, kLocked };
+
+// RUN --mount=type=cache: a folder that outlives the build.
+struct CacheMount {
+  std::string id;      // Steps that name the same id share the folder.
+  std::string target;  // Absolute and cleaned.
+  CacheSharing sharing = CacheSharing::kShared;
+  std::optional<CopyFrom> from;  // What a new cache begins with; without it, an empty folder.
+  std::string source;            // In `from`, as BindMount::source.
+  bool read_only = false;        // What the command writes is dropped or refused.
+  std::uint32_t mode = 0755;     // Of a new cache's folder, as uid and gid.
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  bool operator==(const CacheMount&) const = default;
+};
+
+// RUN --mount=type=tmpfs: an empty folder that is gone after the command.
+struct TmpfsMount {
+  std::string target;            // Absolute and cleaned.
+  std::uint64_t size_bytes = 0;  // The most it may hold; 0: no limit of its own.
+  bool operator==(const TmpfsMount&) const = default;
+};
+
+// RUN --mount=type=ssh: the socket of an SSH agent; the first of a step is its SSH_AUTH_SOCK.
+struct SshMount {
+  std::string id;      // "default" when the Dockerfile names none.
+  std::string target;  // Absolute path of the socket.
+  bool required = false;
+  std::uint32_t mode = 0600;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  bool operator==(const SshMount&) const = default;
+};
+
+using Mount = std::variant<BindMount, CacheMount, TmpfsMount, SshMount>;
+
+// RUN --network.
+enum class Network { kDefault, kNone, kHost };
+
 struct RunStep {
   std::vector<std::string> argv;     // Complete: the shell and its line, or the exec form.
   std::optional<InlineFile> script;  // RUN <<EOF with "#!": written as an executable file outside the root; argv[0] is
@@ -49,30 +108,34 @@ struct RunStep {
   std::string user;              // As USER says it: "", "name", "1000", "name:group", "1000:1000".
   std::string working_dir;       // Absolute.
   std::vector<SecretMount> secrets;
+  std::vector<Mount> mounts;  // Sorted by target: a mount below another one comes after it.
+  Network network = Network::kDefault;
   bool operator==(const RunStep&) const = default;
 };
 
-// Where COPY and ADD take files from.
-struct FromContext {
-  bool operator==(const FromContext&) const = default;
+// What ADD fetched from elsewhere, besides its sources from the context.
+struct RemoteSource {
+  int tree = 0;         // Index into Plan::trees: a download (its only file is copied) or a Git checkout (its content).
+  bool unpack = false;  // --unpack: a downloaded archive is unpacked instead of copied.
+  bool operator==(const RemoteSource&) const = default;
 };
-struct FromStage {
-  int stage = 0;  // Index into Plan::stages; that stage exports the step's sources.
-  bool operator==(const FromStage&) const = default;
-};
-using CopyFrom = std::variant<FromContext, FromStage>;
 
 struct CopyStep {
   CopyFrom from;
-  std::vector<std::string>
-      sources;  // Patterns (base/glob.h) relative to the tree's root, cleaned; "" is the root itself.
-  std::vector<InlineFile> inline_sources;  // Besides `sources`.
+  // Patterns (base/glob.h) relative to the tree's root, cleaned; "" is the root itself. With `parents`, a "/./" in one
+  // says from where on its folders are kept.
+  std::vector<std::string> sources;
+  std::vector<RemoteSource> remotes;       // Besides `sources`, after them.
+  std::vector<InlineFile> inline_sources;  // Besides these, after them.
   std::string destination;                 // Absolute and cleaned, without a trailing slash unless it is "/".
   bool destination_is_folder = false;      // Written with a trailing slash or as ".", or there are several sources.
-  std::string
-      owner;  // --chown as written: "user", "user:group", "1:2"; empty: root for the context, unchanged for stages.
-  std::optional<std::uint32_t> mode;  // --chmod, for files and folders alike.
-  bool unpack_archives = false;       // ADD: a local tar archive is unpacked instead of copied.
+  // --chown as written: "user", "user:group", "1:2"; empty: root, but files of stages keep their owners.
+  std::string owner;
+  std::string mode;                  // --chmod as written, octal ("0755") or symbolic ("u=rwX,go-w"); empty: unchanged.
+  std::vector<std::string> exclude;  // --exclude: patterns as in .dockerignore, relative to the source tree's root.
+  bool parents = false;              // --parents: sources keep the folders they stand in.
+  bool link = false;             // --link: the layer depends on nothing below it, so no link in the root is followed.
+  bool unpack_archives = false;  // ADD: a local tar archive is unpacked instead of copied.
   bool operator==(const CopyStep&) const = default;
 };
 
@@ -104,6 +167,50 @@ struct BaseImage {
   std::string manifest_json;
   std::string config_json;
   bool operator==(const BaseImage&) const = default;
+};
+
+// A tree of files from outside that is no image. Preparing puts it on the volume (volume::tree_tar).
+struct NamedContext {
+  std::string name;  // --build-context NAME=folder
+  bool operator==(const NamedContext&) const = default;
+};
+struct HttpDownload {
+  std::string url;
+  std::string checksum;  // "sha256:…"; empty: not checked.
+  bool operator==(const HttpDownload&) const = default;
+};
+struct GitCheckout {
+  std::string url;       // Without "#ref:folder".
+  std::string ref;       // Branch, tag or commit; empty: the remote's HEAD.
+  std::string folder;    // In the repository; empty: all of it.
+  std::string checksum;  // The commit that `ref` must be, or how it begins; empty: not checked.
+  bool keep_git_dir = false;
+  bool submodules = true;
+  bool operator==(const GitCheckout&) const = default;
+};
+struct FileTree {
+  std::variant<NamedContext, HttpDownload, GitCheckout> origin;
+  SourceLine at;  // Of the instruction that names it first.
+  bool operator==(const FileTree&) const = default;
+};
+
+// What holds for every RUN of the build.
+struct HostAlias {
+  std::string name;
+  std::string address;  // IPv4 or IPv6.
+  bool operator==(const HostAlias&) const = default;
+};
+struct Ulimit {
+  std::string name;       // As setrlimit's, without "RLIMIT_", in lower case: "nofile".
+  std::int64_t soft = 0;  // -1: unlimited.
+  std::int64_t hard = 0;
+  bool operator==(const Ulimit&) const = default;
+};
+struct RunSettings {
+  std::vector<HostAlias> hosts;  // --add-host
+  std::vector<Ulimit> ulimits;   // --ulimit
+  std::uint64_t shm_bytes = 0;   // --shm-size: of /dev/shm; 0: as the runtime has it.
+  bool operator==(const RunSettings&) const = default;
 };
 
 struct Scratch {
@@ -139,20 +246,24 @@ struct PlanStage {
 };
 
 struct Plan {
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
 
   std::string dockerfile;    // Its path, for messages.
   std::int64_t epoch_s = 0;  // No time in the image is later than this (SOURCE_DATE_EPOCH).
   std::vector<BaseImage> images;
+  std::vector<FileTree> trees;
+  RunSettings run;
   std::vector<PlanStage> stages;  // Only those that the target needs, in an order in which they could run one by one.
   int target = 0;                 // Index into stages.
-  std::vector<std::string> warnings;
+  std::vector<Warning> warnings;
   bool operator==(const Plan&) const = default;
 
   std::string json() const;                          // Deterministic.
   static Result<Plan> parse(std::string_view json);  // kCorrupt for anything but a plan of this version.
 };
 
+// "Dockerfile:3: LegacyKeyValueFormat: …": a warning for people.
+std::string text_of(const Plan& plan, const Warning& warning);
 // "Dockerfile:3:1": how messages name a place in the plan's Dockerfile; without the column where it is not known (0).
 std::string place(const Plan& plan, const SourceLine& at);
 // The image at the bottom of a stage's chain of bases; nullptr for scratch.
@@ -161,5 +272,8 @@ const BaseImage* root_image(const Plan& plan, int stage);
 std::vector<int> base_chain(const Plan& plan, int stage);
 // The ids of the secrets that the stage's RUN steps mount: sorted, each once. Secret n of a stage's volume is the n-th.
 std::vector<std::string> secret_ids(const Plan& plan, int stage);
+// The same for its cache mounts (volume::kCaches) and its SSH mounts (volume::kSsh).
+std::vector<std::string> cache_ids(const Plan& plan, int stage);
+std::vector<std::string> ssh_ids(const Plan& plan, int stage);
 
 }  // namespace imagebuild::api

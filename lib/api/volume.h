@@ -18,6 +18,14 @@ inline constexpr const char* kContextIndex = "context/context.index";
 inline constexpr const char* kContextTar = "context/context.tar";
 inline constexpr const char* kContextFolder = "context/folder";
 
+// Each of Plan::trees, like the context. A download is a tree with one file.
+inline std::string tree_index(int tree) {
+  return "trees/" + std::to_string(tree) + ".index";
+}
+inline std::string tree_tar(int tree) {
+  return "trees/" + std::to_string(tree) + ".tar";
+}
+
 // The base index of each image of the plan: archive::TreeIndex, with the content of etc/passwd and etc/group.
 inline std::string base_index(int image) {
   return "bases/" + std::to_string(image) + ".index";
@@ -38,5 +46,13 @@ inline constexpr const char* kReport = "report.json";
 // The secrets of the stage's RUN steps: one file each, named by index in the order of the ids that the stage names
 // (sorted, each once). Locally a tmpfs folder.
 inline constexpr const char* kSecrets = "secrets";
+
+// The caches of the stage's RUN steps: a folder each, named by index in the order of cache_ids(). What is in it is
+// builder/stage's affair; it outlives the build.
+inline constexpr const char* kCaches = "caches";
+
+// What the stage's SSH mounts speak with, named by index in the order of ssh_ids(): the socket of an agent, or a file
+// with a private key.
+inline constexpr const char* kSsh = "ssh";
 
 }  // namespace imagebuild::api::volume

@@ -288,7 +288,7 @@ Result<api::Plan> Solver::solve() {
   note_args(file_.global_args);
   for (const dockerfile::Stage& stage : file_.stages) note_args(stage.steps);
   for (const std::string& name : outline_.globals.undeclared_build_args(declared)) {
-    plan_.warnings.push_back("--build-arg " + name + " is not used: no ARG " + name + " in " + file_.file);
+    plan_.warnings.push_back({"", "--build-arg " + name + " is not used: no ARG " + name + " in " + file_.file, {}});
   }
   return std::move(plan_);
 }

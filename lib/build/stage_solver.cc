@@ -222,7 +222,7 @@ Result<api::CopyStep> StageSolver::copy_of(const dockerfile::CopySources& source
       return fail(sources.chmod->at, "--chmod=" + mode + " is not supported yet; write an octal mode such as 0755",
                   ErrorCode::kUnsupported);
     }
-    step.mode = bits;
+    step.mode = mode;
     shown += " --chmod=" + mode;
   }
   for (const Word& path : sources.paths) {

@@ -17,6 +17,7 @@ ARROWS = {
     "kube": {"base", "http"},
     "api": {"base", "oci"},
     "build": {"base", "api", "dockerfile", "oci"},
+    "lint": {"base", "api", "dockerfile"},
 }
 PROGRAMS = {"builder", "cli", "operator"}
 

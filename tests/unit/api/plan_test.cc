@@ -14,6 +14,10 @@ Plan full_plan() {
   run.user = "app:staff";
   run.working_dir = "/src";
   run.secrets = {SecretMount{"token", "/run/secrets/token", "TOKEN", true, 0440, 7, 8}};
+  run.mounts = {BindMount{FromContext{}, "src", "/src", true},
+                CacheMount{"c", "/cache", CacheSharing::kLocked, FromTree{0}, "a", true, 0700, 1, 2},
+                TmpfsMount{"/tmp", 1024}, SshMount{"default", "/run/agent", true, 0666, 3, 4}};
+  run.network = Network::kNone;
   CopyStep copy;
   copy.from = FromStage{0};
   copy.sources = {"src/*.c", ""};
@@ -21,7 +25,11 @@ Plan full_plan() {
   copy.destination = "/opt";
   copy.destination_is_folder = true;
   copy.owner = "1000:1000";
-  copy.mode = 0644;
+  copy.mode = "u=rwX,go-w";
+  copy.remotes = {RemoteSource{1, true}};
+  copy.exclude = {"*.o"};
+  copy.parents = true;
+  copy.link = true;
   copy.unpack_archives = true;
 
   Plan plan;
@@ -52,7 +60,11 @@ Plan full_plan() {
   final.author = "someone";
   plan.stages = {build, final};
   plan.target = 1;
-  plan.warnings = {"careful"};
+  plan.trees = {{NamedContext{"assets"}, {5, 1}},
+                {HttpDownload{"https://example.com/a.tgz", "sha256:00"}, {5, 1}},
+                {GitCheckout{"https://example.com/a.git", "v1", "sub", "abc", true, false}, {5, 1}}};
+  plan.run = {{{"db", "10.0.0.1"}}, {{"nofile", 1024, -1}}, 1U << 20};
+  plan.warnings = {{"StageNameCasing", "careful", {1, 1}}};
   return plan;
 }
 

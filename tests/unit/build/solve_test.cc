@@ -242,7 +242,7 @@ TEST(Solve, CollectsPortsVolumesLabelsAndTheRest) {
 TEST(Solve, WarnsOfBuildArgsThatNothingDeclares) {
   const Plan plan = solved("ARG A\nFROM scratch\nARG B\n", {.build_args = {{"A", "1"}, {"B", "2"}, {"C", "3"}}});
   ASSERT_EQ(plan.warnings.size(), 1U);
-  EXPECT_NE(plan.warnings[0].find("--build-arg C"), std::string::npos);
+  EXPECT_NE(plan.warnings[0].message.find("--build-arg C"), std::string::npos);
 }
 
 TEST(Solve, IsTheSameEveryTime) {

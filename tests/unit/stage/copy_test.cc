@@ -100,7 +100,7 @@ std::vector<Row> rows() {
       {"mode for files and folders but not links",
        {"d/", "d/a =x", "d/l ->a", "d/s/"},
        {},
-       with(copy({"d"}, "/n"), [](auto& s) { s.mode = 0500; }),
+       with(copy({"d"}, "/n"), [](auto& s) { s.mode = "0500"; }),
        {"n/ 0755 0:0", "n/a 0500 0:0 =x", "n/l ->a", "n/s/ 0500 0:0"}},
       {"from the context everything becomes root's", {"a 0644 5:6 =x"}, {}, copy({"a"}, "/a"), {"a 0644 0:0 =x"}},
       {"from a stage owners stay", {"a 4755 5:6 =x"}, {}, with(copy({"a"}, "/a"), from_stage), {"a 4755 5:6 =x"}},
