@@ -1,0 +1,57 @@
+"""The reviewed list of where we follow BuildKit's documented behaviour and not the oracle: differences.yaml."""
+
+import dataclasses
+import fnmatch
+import pathlib
+
+import yaml
+
+from comparing import Difference
+
+_FILE = pathlib.Path(__file__).resolve().parent / "differences.yaml"
+_MEMBERS = {"cases", "what", "ours", "why"}
+
+
+@dataclasses.dataclass
+class Row:
+    cases: list[str]  # globs of case names
+    what: list[str]  # globs of Difference.key
+    ours: str
+    why: str
+    explained: int = 0
+
+    def explains(self, case: str, difference: Difference) -> bool:
+        return (any(fnmatch.fnmatchcase(case, glob) for glob in self.cases)
+                and any(fnmatch.fnmatchcase(difference.key, glob) for glob in self.what))
+
+
+def read() -> list[Row]:
+    rows = []
+    for row in yaml.safe_load(_FILE.read_text()) or []:
+        if set(row) != _MEMBERS:
+            raise ValueError(f"differences.yaml: a row needs exactly {sorted(_MEMBERS)}: {row}")
+        rows.append(Row(_list(row["cases"]), _list(row["what"]), row["ours"], row["why"]))
+    return rows
+
+
+def _list(value) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def unexplained(rows: list[Row], case: str, found: list[Difference]) -> list[Difference]:
+    """The differences that no row explains; the rows remember what they explained."""
+    left = []
+    for difference in found:
+        row = next((row for row in rows if row.explains(case, difference)), None)
+        if row:
+            row.explained += 1
+        else:
+            left.append(difference)
+    return left
+
+
+def idle(rows: list[Row], ran: set[str], every: list[str]) -> list[Row]:
+    """Rows that explained nothing although every case that they speak of ran."""
+    def concerns(row: Row) -> list[str]:
+        return [case for case in every if any(fnmatch.fnmatchcase(case, glob) for glob in row.cases)]
+    return [row for row in rows if not row.explained and set(concerns(row)) <= ran]
