@@ -1,0 +1,25 @@
+// The table of all rules: everything that `imagebuild lint` and a build can find in a Dockerfile or an image.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace imagebuild::lint {
+
+// The names of BuildKit's build checks are BuildKit's, so that `# check=skip=…` means the same here.
+struct Rule {
+  std::string_view name;      // "StageNameCasing"; what a warning and `# check=` say.
+  std::string_view summary;   // One line, without a final full stop: what the rule wants.
+  bool on_by_default = true;  // Otherwise only with `# check=experimental=NAME`.
+
+  std::string page() const;  // "docs/rules/StageNameCasing.md": why, a wrong and a right example.
+};
+
+// Sorted by name.
+std::span<const Rule> rules();
+
+// nullptr when there is no such rule. Case matters, as in BuildKit.
+const Rule* find_rule(std::string_view name);
+
+}  // namespace imagebuild::lint
