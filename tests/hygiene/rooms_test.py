@@ -13,11 +13,12 @@ ARROWS = {
     "http": {"base"},
     "dockerfile": {"base"},
     "oci": {"base", "archive"},
+    "ssh": {"base"},
     "registry": {"base", "http", "oci"},
     "kube": {"base", "http"},
     "api": {"base", "oci"},
     "build": {"base", "api", "dockerfile", "oci"},
-    "lint": {"base", "api", "dockerfile"},
+    "lint": {"base", "api", "dockerfile", "oci"},
 }
 PROGRAMS = {"builder", "cli", "operator"}
 
@@ -30,7 +31,7 @@ LIBRARIES = {
     r"cpprest/|pplx/": {"lib/http"},
     r"archive(_entry)?\.h": {"lib/archive"},
     r"(zlib|zstd|libdeflate)\.h": {"lib/archive"},
-    r"openssl/": {"lib/oci"},
+    r"openssl/": {"lib/oci", "lib/ssh"},
     r"yaml-cpp/": {"lib/api"},
     r"CLI/": {"builder", "cli", "operator"},
     r"prometheus/": {"operator"},
