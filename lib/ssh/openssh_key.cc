@@ -129,7 +129,7 @@ Error encrypted_key() {
 }
 
 Error unsupported_key(std::string_view type) {
-  const bool printable = std::ranges::all_of(type, [](char c) { return c > ' ' && c <= '~'; });
+  const bool printable = std::ranges::all_of(type, [](char c) { return c >= ' ' && c <= '~'; });
   return Error{ErrorCode::kUnsupported, "private keys of type '" +
                                             std::string(printable ? type.substr(0, 64) : std::string_view("?")) +
                                             "' are not supported; give an ed25519, RSA or ECDSA key, or the socket of "
