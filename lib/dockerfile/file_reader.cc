@@ -109,15 +109,14 @@ std::optional<LogicalLine> FileReader::next_line() {
 
 void FileReader::join_continuations(LogicalLine& line) {
   bool continued = true;
-  bool warned = false;
+  bool noted = false;
   while (continued && next_ < lines_.size()) {
     const std::size_t index = next_++;
     std::string_view text = lines_[index].text;
     if (is_comment(text)) continue;
     if (trim_blanks(text).empty()) {
-      if (!warned)
-        findings_.warn(line_start(index), "an empty line inside an instruction; remove it or make it a comment");
-      warned = true;
+      if (!noted) findings_.empty_continuations.push_back(line_start(index));
+      noted = true;
       continue;
     }
     continued = take_continuation(text);

@@ -55,6 +55,7 @@ struct KeyValue {
 struct From {
   Word image;                    // An image, an earlier stage, a named context or "scratch".
   std::optional<Word> platform;  // --platform
+  std::optional<Word> as;        // The keyword between image and name, as written; with `name` only.
   std::optional<Word> name;      // AS name; as written (names compare without case).
 };
 

@@ -26,6 +26,7 @@ struct RawInstruction {
 struct Findings {
   std::vector<Diagnostic> errors;
   std::vector<Diagnostic> warnings;
+  std::vector<Position> empty_continuations;  // As Dockerfile has them.
   bool full() const { return errors.size() >= kMaxErrors; }
   void error(Position at, std::string message) { errors.push_back({ErrorCode::kInvalidInput, at, std::move(message)}); }
   void warn(Position at, std::string message) {

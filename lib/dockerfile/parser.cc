@@ -101,6 +101,7 @@ ParseReport parse_all(std::string_view text, std::string_view file) {
   sorter.finish(instructions > 0);
   report.errors = std::move(findings.errors);
   report.warnings = std::move(findings.warnings);
+  report.dockerfile.empty_continuations = std::move(findings.empty_continuations);
   sort(report.errors);
   sort(report.warnings);
   return report;

@@ -49,6 +49,8 @@ struct Dockerfile {
   Directives directives;
   std::vector<Instruction> global_args;  // The ARGs before the first FROM.
   std::vector<Stage> stages;             // Never empty after a successful parse().
+  // The first empty line inside each instruction that has one. Such lines are skipped, as BuildKit does still.
+  std::vector<Position> empty_continuations;
 };
 
 struct ParseReport {

@@ -76,6 +76,7 @@ std::optional<Command> read_from(const RawInstruction& raw, Findings& findings) 
                                     "'-', '_' and '.'");
     return std::nullopt;
   }
+  from.as = words[1];
   from.name = words[2];
   return from;
 }

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "dockerfile/directives.h"
 #include "dockerfile/lines.h"
 #include "lint/rules.h"
 
@@ -16,48 +17,44 @@ bool names(const std::vector<std::string>& list, std::string_view rule) {
   return std::ranges::any_of(list, [&](const std::string& name) { return name == rule || name == "all"; });
 }
 
-std::string_view cut(std::string_view& text, char separator) {
-  const std::size_t end = std::min(text.find(separator), text.size());
-  const std::string_view part = dockerfile::trim_blanks(text.substr(0, end));
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return part;
-}
-
-// The rules of a comment "# check=skip=A,B"; what else such a comment may say is for the whole file only.
-std::vector<std::string> skips_of(std::string_view line) {
-  std::vector<std::string> rules;
-  line = dockerfile::trim_blanks(line);
-  if (!line.starts_with('#')) return rules;
-  line = dockerfile::trim_blanks(line.substr(1));
-  if (dockerfile::lower(cut(line, '=')) != "check") return rules;
-  while (!line.empty()) {
-    std::string_view option = cut(line, ';');
-    if (cut(option, '=') != "skip") continue;
-    option = option.substr(0, option.find_first_of(" \t"));  // A remark may follow.
-    while (!option.empty()) rules.emplace_back(cut(option, ','));
-  }
-  return rules;
-}
-
-// The rules that the comments directly above line `number` (from 1) skip.
-std::vector<std::string> skips_above(const std::vector<dockerfile::PhysicalLine>& lines, int number) {
-  for (std::size_t i = static_cast<std::size_t>(number) - 1; i > 0; --i) {
-    const std::string_view line = dockerfile::trim_blanks(lines[i - 1].text);
-    if (!line.starts_with('#')) break;
-    if (auto rules = skips_of(line); !rules.empty()) return rules;
-  }
-  return {};
+const Rule& rule_named(std::string_view name) {
+  const Rule* const rule = find_rule(name);
+  if (rule == nullptr) std::abort();
+  return *rule;
 }
 
 }  // namespace
 
-Findings::Findings(const dockerfile::Dockerfile& file)
-    : skipped_(file.directives.skipped_checks), experimental_(file.directives.experimental_checks) {
-  const std::vector<dockerfile::PhysicalLine> lines = dockerfile::split_lines(file.source);
+// Only the first such comment counts. Of one that is wrong, nothing does: it may be a remark.
+Findings::Checks Findings::checks_above(const std::vector<std::string_view>& lines, int number) {
+  auto first = static_cast<std::size_t>(number) - 1;
+  while (first > 0 && dockerfile::trim_blanks(lines[first - 1]).starts_with('#')) --first;
+  for (; first + 1 < static_cast<std::size_t>(number); ++first) {
+    std::string_view line = dockerfile::trim_blanks(lines[first]);
+    const std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    if (dockerfile::lower(dockerfile::trim_blanks(line.substr(1, equals - 1))) != "check") continue;
+    line = line.substr(0, line.find_first_of(" \t", equals + 2));  // A remark may follow.
+    dockerfile::Directives directives;
+    std::vector<dockerfile::Diagnostic> errors;
+    std::vector<dockerfile::Diagnostic> warnings;
+    dockerfile::DirectiveReader(directives, errors, warnings).read(line, {number, 1});
+    if (!errors.empty()) return {};
+    return {std::move(directives.skipped_checks), std::move(directives.experimental_checks)};
+  }
+  return {};
+}
+
+Findings::Findings(const dockerfile::Dockerfile& file, const dockerfile::Directives& checks)
+    : checks_{checks.skipped_checks, checks.experimental_checks} {
+  std::vector<std::string_view> lines;
+  for (const dockerfile::PhysicalLine& line : dockerfile::split_lines(file.source)) lines.push_back(line.text);
   const auto note = [&](const dockerfile::Instruction& instruction) {
-    if (instruction.at.line < 1 || static_cast<std::size_t>(instruction.at.line) > lines.size()) return;
-    std::vector<std::string> rules = skips_above(lines, instruction.at.line);
-    if (!rules.empty()) local_.push_back({instruction.at.line, instruction.last_line, std::move(rules)});
+    const int first = instruction.at.line;
+    if (first < 1 || static_cast<std::size_t>(first) > lines.size()) return;
+    Checks local = checks_above(lines, first);
+    if (local.skipped.empty() && local.experimental.empty()) return;
+    local_.push_back({first, instruction.last_line, std::move(local)});
   };
   std::ranges::for_each(file.global_args, note);
   for (const dockerfile::Stage& stage : file.stages) {
@@ -67,16 +64,16 @@ Findings::Findings(const dockerfile::Dockerfile& file)
 }
 
 bool Findings::wants(std::string_view rule) const {
-  const Rule* const known = find_rule(rule);
-  if (known == nullptr) std::abort();
-  return !names(skipped_, rule) && (known->on_by_default || names(experimental_, rule));
+  if (rule_named(rule).on_by_default) return !names(checks_.skipped, rule);
+  return names(checks_.experimental, rule) ||
+         std::ranges::any_of(local_, [&](const LocalChecks& local) { return names(local.checks.experimental, rule); });
 }
 
-bool Findings::skipped_at(std::string_view rule, int line) const {
-  const auto after = std::ranges::upper_bound(local_, line, {}, &LocalSkip::first_line);
-  if (after == local_.begin()) return false;
-  const LocalSkip& skip = *std::prev(after);
-  return line <= skip.last_line && names(skip.rules, rule);
+const Findings::LocalChecks* Findings::checks_at(int line) const {
+  const auto after = std::ranges::upper_bound(local_, line, {}, &LocalChecks::first_line);
+  if (after == local_.begin()) return nullptr;
+  const LocalChecks& local = *std::prev(after);
+  return line <= local.last_line ? &local : nullptr;
 }
 
 void Findings::add(std::string_view rule, dockerfile::Position at, std::string message) {
@@ -84,9 +81,14 @@ void Findings::add(std::string_view rule, dockerfile::Position at, std::string m
 }
 
 void Findings::add(std::string_view rule, api::SourceLine at, std::string message) {
-  if (wants(rule) && !skipped_at(rule, at.line)) {
-    warnings_.push_back(api::Warning{std::string(rule), std::move(message), at});
+  if (full() || !wants(rule)) return;
+  const LocalChecks* const local = checks_at(at.line);
+  if (rule_named(rule).on_by_default) {
+    if (local != nullptr && names(local->checks.skipped, rule)) return;
+  } else if (!names(checks_.experimental, rule) && (local == nullptr || !names(local->checks.experimental, rule))) {
+    return;
   }
+  warnings_.push_back(api::Warning{std::string(rule), std::move(message), at});
 }
 
 std::vector<api::Warning> Findings::sorted() const {

@@ -92,6 +92,9 @@ Outcome run_dockerfile(const fs::path& folder) {
   for (const Diagnostic& warning : report.warnings) {
     text += "warning: " + located_error("Dockerfile", warning).message + "\n";
   }
+  for (const Position& at : dockerfile.empty_continuations) {
+    text += "empty line inside an instruction: " + std::to_string(at.line) + ":" + std::to_string(at.column) + "\n";
+  }
   text += dump(dockerfile);
 
   std::map<std::string, std::string> values;
