@@ -15,13 +15,15 @@ _TIME = 1500000000
 
 
 def pack(text: str, compression: str) -> bytes:
-    """One member a line, as README.md says; the compression is none, gz, bz2, xz or zst."""
+    """One member a line, as README.md says; the compression is none, gz, bz2, xz or zst; "gz,300" keeps 300 bytes."""
+    compression, _, kept = compression.partition(",")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for line in text.splitlines():
             if line.strip():
                 _add(tar, line)
-    return _COMPRESSORS[compression](packed.getvalue())
+    data = _COMPRESSORS[compression](packed.getvalue())
+    return data[:int(kept)] if kept else data
 
 
 def _add(tar: tarfile.TarFile, line: str) -> None:
@@ -46,7 +48,7 @@ def _add(tar: tarfile.TarFile, line: str) -> None:
         elif key == "device":
             entry.devmajor, entry.devminor = map(int, value.split(","))
         elif key.startswith("xattr:"):
-            entry.pax_headers = entry.pax_headers | {f"SCHILY.xattr.{key.removeprefix('xattr:')}": value}
+            entry.pax_headers = entry.pax_headers | {f"SCHILY.xattr.{key.removeprefix('xattr:')}": json.loads(f'"{value}"')}
         else:
             raise ValueError(f"unknown attribute {word} of the archive's member {path}")
     entry.size = len(content)

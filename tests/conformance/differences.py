@@ -9,7 +9,7 @@ import yaml
 from comparing import Difference
 
 _FILE = pathlib.Path(__file__).resolve().parent / "differences.yaml"
-_MEMBERS = {"cases", "what", "ours", "why"}
+_MEMBERS, _OPTIONAL = {"cases", "what", "ours", "why"}, {"values"}
 
 
 @dataclasses.dataclass
@@ -18,19 +18,21 @@ class Row:
     what: list[str]  # globs of Difference.key
     ours: str
     why: str
+    values: list[str] = dataclasses.field(default_factory=list)  # [ours, Buildah's], if only these are meant
     explained: int = 0
 
     def explains(self, case: str, difference: Difference) -> bool:
         return (any(fnmatch.fnmatchcase(case, glob) for glob in self.cases)
-                and any(fnmatch.fnmatchcase(difference.key, glob) for glob in self.what))
+                and any(fnmatch.fnmatchcase(difference.key, glob) for glob in self.what)
+                and (not self.values or self.values == [difference.ours, difference.theirs]))
 
 
 def read() -> list[Row]:
     rows = []
     for row in yaml.safe_load(_FILE.read_text()) or []:
-        if set(row) != _MEMBERS:
-            raise ValueError(f"differences.yaml: a row needs exactly {sorted(_MEMBERS)}: {row}")
-        rows.append(Row(_list(row["cases"]), _list(row["what"]), row["ours"], row["why"]))
+        if set(row) - _OPTIONAL != _MEMBERS:
+            raise ValueError(f"differences.yaml: a row needs {sorted(_MEMBERS)} and may have {sorted(_OPTIONAL)}: {row}")
+        rows.append(Row(_list(row["cases"]), _list(row["what"]), row["ours"], row["why"], row.get("values", [])))
     return rows
 
 
