@@ -91,7 +91,7 @@ TEST(PrivateKey, SaysWhatIsWrong) {
   const auto pem = [&](std::vector<std::string> argv) { return files.run(argv); };
   const std::string good = files.make("good", {"-t", "ed25519"});
   Bytes swapped = armoured_content(good);
-  swapped[94] ^= std::byte{1};  // In the public half before the part that would be encrypted.
+  swapped[93] ^= std::byte{1};  // The last byte of the public half that stands before the secret part.
   const struct {
     std::string name, text;
     ErrorCode code;
