@@ -40,16 +40,20 @@ def _list(value) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
-def unexplained(rows: list[Row], case: str, found: list[Difference]) -> list[Difference]:
-    """The differences that no row explains; the rows remember what they explained."""
-    left = []
+def unexplained(rows: list[Row], case: str, found: list[Difference]) -> tuple[list[Difference], bool]:
+    """The differences that no row explains, and whether a row was needed that speaks of this case in particular.
+
+    The rows remember what they explained.
+    """
+    left, particular = [], False
     for difference in found:
         row = next((row for row in rows if row.explains(case, difference)), None)
         if row:
             row.explained += 1
+            particular |= row.cases != ["*/*"]
         else:
             left.append(difference)
-    return left
+    return left, particular
 
 
 def idle(rows: list[Row], ran: set[str], every: list[str]) -> list[Row]:

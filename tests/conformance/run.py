@@ -107,8 +107,7 @@ class Run:
             verdict.problems += golden_problems(case.name, rendered, write=self._update and judged and not verdict.problems)
 
     def _explain(self, case: case_file.Case, found: list[Difference], verdict: Verdict) -> None:
-        left = unexplained(self.rows, case.name, found)
-        verdict.by_rule = bool(found)
+        left, verdict.by_rule = unexplained(self.rows, case.name, found)
         if len(left) > 25:
             left = left[:25] + [Difference(f"… and {len(left) - 25} more", "", "")]
         verdict.problems += [str(difference) for difference in left]

@@ -13,7 +13,7 @@ class Verdict:
     name: str
     problems: list[str] = dataclasses.field(default_factory=list)
     compared: bool = False  # with what Buildah built
-    by_rule: bool = False  # and rows of differences.yaml were needed
+    by_rule: bool = False  # and rows of differences.yaml were needed, other than those for all cases
 
 
 def golden_path(name: str) -> pathlib.Path:
