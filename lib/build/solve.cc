@@ -52,6 +52,7 @@ Result<std::unique_ptr<Outline>> outline_of(const dockerfile::Dockerfile& file, 
     }
   }
   outline->graph_options.target = options.target;
+  for (const auto& [name, image] : options.named_contexts) outline->graph_options.named_contexts.push_back(name);
   outline->graph_options.expand = [&globals = outline->globals, escape](const Word& word) -> Result<std::string> {
     ASSIGN_OR_RETURN(dockerfile::Expanded expanded, dockerfile::expand_word(word.text, escape, globals.lookup()));
     return std::move(expanded.text);
@@ -69,9 +70,26 @@ Result<std::string> platform_of(const dockerfile::Dockerfile& file, const GraphS
   return dockerfile::located_error(file.file, from.platform->at, platform.error().message);
 }
 
-const Word* from_word(const dockerfile::Instruction& instruction) {
-  const auto* copy = std::get_if<dockerfile::Copy>(&instruction.command);
-  return copy != nullptr && copy->from ? &*copy->from : nullptr;
+// The words of an instruction that name a stage, an image or a context.
+std::vector<const Word*> from_words(const dockerfile::Instruction& instruction) {
+  std::vector<const Word*> words;
+  if (const auto* copy = std::get_if<dockerfile::Copy>(&instruction.command); copy != nullptr && copy->from) {
+    words.push_back(&*copy->from);
+  }
+  if (const auto* run = std::get_if<dockerfile::Run>(&instruction.command)) {
+    for (const dockerfile::Mount& mount : run->mounts) {
+      if (mount.from) words.push_back(&*mount.from);
+    }
+  }
+  return words;
+}
+
+// A named context that stands for an image is that image.
+dockerfile::Source stands_for(dockerfile::Source source, const SolveOptions& options) {
+  if (source.kind != SourceKind::kNamedContext) return source;
+  const std::string& image = options.named_contexts.at(source.name);
+  if (image.empty()) return source;
+  return {SourceKind::kImage, -1, image, source.at};
 }
 
 // The ONBUILD triggers that an image brings along, parsed.
@@ -116,8 +134,9 @@ class Solver {
   Status add_stage(const GraphStage& stage);
   Result<int> add_image(const ImageNeed& need);
   Result<api::FromStage> stage_for_image(const std::string& name, const std::string& platform, Position at);
-  Result<api::FromStage> resolve_from(int stage, const std::string& platform, const Word& from, std::string_view file,
-                                      const std::vector<std::string>& sources, std::set<int>& needs);
+  Result<api::CopyFrom> resolve_from(int stage, const std::string& platform, const Word& from, std::string_view file,
+                                     const std::vector<std::string>& sources, std::set<int>& needs);
+  int add_tree(const api::FileTree& tree);
   void finish();
 
   const dockerfile::Dockerfile& file_;
@@ -161,12 +180,25 @@ Result<api::FromStage> Solver::stage_for_image(const std::string& name, const st
   return api::FromStage{index};
 }
 
-Result<api::FromStage> Solver::resolve_from(int stage, const std::string& platform, const Word& from,
-                                            std::string_view file, const std::vector<std::string>& sources,
-                                            std::set<int>& needs) {
-  ASSIGN_OR_RETURN(const dockerfile::Source source,
+int Solver::add_tree(const api::FileTree& tree) {
+  const auto there =
+      std::ranges::find_if(plan_.trees, [&](const api::FileTree& other) { return other.origin == tree.origin; });
+  if (there != plan_.trees.end()) return static_cast<int>(there - plan_.trees.begin());
+  plan_.trees.push_back(tree);
+  return static_cast<int>(plan_.trees.size()) - 1;
+}
+
+Result<api::CopyFrom> Solver::resolve_from(int stage, const std::string& platform, const Word& from,
+                                           std::string_view file, const std::vector<std::string>& sources,
+                                           std::set<int>& needs) {
+  ASSIGN_OR_RETURN(dockerfile::Source source,
                    dockerfile::resolve_from(file_, outline_.graph_options, stage, from, file));
+  source = stands_for(std::move(source), options_);
   api::FromStage result;
+  if (source.kind == SourceKind::kNamedContext) {
+    const int tree = add_tree({api::NamedContext{source.name}, {from.at.line, from.at.column}});
+    return api::CopyFrom{api::FromTree{tree}};
+  }
   if (source.kind == SourceKind::kStage) {
     RETURN_IF_ERROR(need_stage(source.stage));
     result.stage = solved_.at(source.stage).plan_index;
@@ -177,7 +209,7 @@ Result<api::FromStage> Solver::resolve_from(int stage, const std::string& platfo
   }
   exports_[result.stage].insert(sources.begin(), sources.end());
   needs.insert(result.stage);
-  return result;
+  return api::CopyFrom{result};
 }
 
 Status Solver::need_stage(int index) {
@@ -200,10 +232,11 @@ Status Solver::add_stage(const GraphStage& graph_stage) {
   std::optional<dockerfile::StageScope> scope;
   std::vector<dockerfile::Instruction> triggers;
   std::set<int> needs;
-  std::string origin = trigger_origin(graph_stage.base.name);
-  switch (graph_stage.base.kind) {
+  const dockerfile::Source from = stands_for(graph_stage.base, options_);
+  std::string origin = trigger_origin(from.name);
+  switch (from.kind) {
     case SourceKind::kStage: {
-      const Solved& parent = solved_.at(graph_stage.base.stage);
+      const Solved& parent = solved_.at(from.stage);
       const api::PlanStage& base = plan_.stages[static_cast<std::size_t>(parent.plan_index)];
       stage.base = api::OnStage{parent.plan_index};
       stage.platform = base.platform;
@@ -216,7 +249,7 @@ Status Solver::add_stage(const GraphStage& graph_stage) {
       break;
     }
     case SourceKind::kImage: {
-      const ImageNeed need{graph_stage.base.name, stage.platform, graph_stage.base.at};
+      const ImageNeed need{from.name, stage.platform, from.at};
       ASSIGN_OR_RETURN(const int image, add_image(need));
       stage.base = api::OnImage{image};
       ASSIGN_OR_RETURN(stage.config, config_of(images_.at(need), &stage.author));
@@ -229,18 +262,22 @@ Status Solver::add_stage(const GraphStage& graph_stage) {
       scope = dockerfile::StageScope::on_image({});
       break;
     case SourceKind::kNamedContext:
-      return dockerfile::located_error(file_.file, graph_stage.base.at, "named contexts are not supported yet",
+      return dockerfile::located_error(file_.file, from.at,
+                                       "the context '" + from.name +
+                                           "' is a folder, and a stage cannot start from one; start from scratch and "
+                                           "COPY --from=" +
+                                           from.name + " . /",
                                        ErrorCode::kUnsupported);
   }
   // Triggers act on the next stage only (Dockerfile reference, ONBUILD).
   stage.config.on_build.clear();
 
-  StageSolver solver(
-      file_, outline_.globals, std::move(*scope),
-      [&](const Word& from, std::string_view file, const std::vector<std::string>& sources) {
-        return resolve_from(graph_stage.index, stage.platform, from, file, sources, needs);
-      },
-      stage);
+  StageSolver solver(file_, outline_.globals, std::move(*scope),
+                     {[&](const Word& word, std::string_view file, const std::vector<std::string>& sources) {
+                        return resolve_from(graph_stage.index, stage.platform, word, file, sources, needs);
+                      },
+                      [this](const api::FileTree& tree) { return add_tree(tree); }},
+                     stage);
   for (const dockerfile::Instruction& trigger : triggers) RETURN_IF_ERROR(solver.take(trigger, origin));
   Solved solved{0, solver.scope(), {}};
   for (const dockerfile::Instruction& step : written.steps) {
@@ -274,6 +311,7 @@ void Solver::finish() {
 Result<api::Plan> Solver::solve() {
   plan_.dockerfile = file_.file;
   plan_.epoch_s = options_.epoch_s;
+  plan_.run = options_.run;
   for (const int index : outline_.graph.order) RETURN_IF_ERROR(need_stage(index));
   plan_.target = solved_.at(outline_.graph.target).plan_index;
   finish();
@@ -299,7 +337,9 @@ Result<std::vector<ImageNeed>> missing_images(const dockerfile::Dockerfile& file
                                               const Images& known) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Outline> outline, outline_of(file, options));
   std::vector<ImageNeed> missing;
-  const auto need = [&](const dockerfile::Source& source, const std::string& platform) -> const api::BaseImage* {
+  const auto need = [&](const dockerfile::Source& named, const std::string& platform) -> const api::BaseImage* {
+    const dockerfile::Source source = stands_for(named, options);
+    if (source.kind != SourceKind::kImage) return nullptr;
     const ImageNeed wanted{source.name, platform, source.at};
     if (const auto image = known.find(wanted); image != known.end()) return &image->second;
     if (std::ranges::find(missing, wanted) == missing.end()) missing.push_back(wanted);
@@ -321,22 +361,20 @@ Result<std::vector<ImageNeed>> missing_images(const dockerfile::Dockerfile& file
       root = &outline->graph.stages[static_cast<std::size_t>(root->base.stage)];
     }
     ASSIGN_OR_RETURN(const std::string platform, platform_of(file, *root, options));
-    const api::BaseImage* image = stage.base.kind == SourceKind::kImage ? need(stage.base, platform) : nullptr;
-    for (const dockerfile::Reference& reference : stage.references) {
-      if (reference.source.kind == SourceKind::kImage) need(reference.source, platform);
-    }
+    const api::BaseImage* image = need(stage.base, platform);
+    for (const dockerfile::Reference& reference : stage.references) need(reference.source, platform);
     if (image == nullptr) continue;
     ASSIGN_OR_RETURN(const oci::RunConfig config, config_of(*image, nullptr));
     const std::string origin = trigger_origin(image->name);
     ASSIGN_OR_RETURN(const std::vector<dockerfile::Instruction> triggers, triggers_of(config, origin));
     for (const dockerfile::Instruction& trigger : triggers) {
       RETURN_IF_ERROR(check_supported(trigger, origin));
-      const Word* from = from_word(trigger);
-      if (from == nullptr) continue;
-      ASSIGN_OR_RETURN(const dockerfile::Source source,
-                       dockerfile::resolve_from(file, outline->graph_options, index, *from, origin));
-      if (source.kind == SourceKind::kImage) need(source, platform);
-      if (source.kind == SourceKind::kStage) add(source.stage);
+      for (const Word* from : from_words(trigger)) {
+        ASSIGN_OR_RETURN(const dockerfile::Source source,
+                         dockerfile::resolve_from(file, outline->graph_options, index, *from, origin));
+        need(source, platform);
+        if (source.kind == SourceKind::kStage) add(source.stage);
+      }
     }
   }
   return missing;

@@ -21,6 +21,10 @@ struct SolveOptions {
   oci::Platform build_platform = oci::Platform::host();
   oci::Platform target_platform = oci::Platform::host();
   std::int64_t epoch_s = 0;  // Plan::epoch_s.
+  // --build-context: by name, the image that it stands for ("alpine:3.18", "oci-layout:///srv/base"); an empty text
+  // stands for a folder, which becomes one of Plan::trees.
+  std::map<std::string, std::string> named_contexts;
+  api::RunSettings run;  // Plan::run.
 };
 
 // An image from outside that a FROM or COPY --from of a needed stage names.

@@ -1,4 +1,4 @@
-// What parses but is not executed yet: refused with a place and a way out, never ignored.
+// What of the Dockerfile language no isolation of ours can honour.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@
 
 namespace imagebuild::build {
 
-// kUnsupported, located in `file`, for the first part of the instruction that this version does not execute.
+// kUnsupported, located in `file`, with what to do instead; ok for everything that is executed.
 Status check_supported(const dockerfile::Instruction& instruction, std::string_view file);
 
 }  // namespace imagebuild::build
