@@ -11,7 +11,6 @@ CASES = pathlib.Path(__file__).resolve().parent / "cases"
 _HEADER = re.compile(r"-- (.+) --")
 _WORD = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_PLAIN_SECTIONS = {"options", "Dockerfile", "expect", "fails"}
 _FLAGS, _VALUES = {"dir", "sparse", "base64", "no-newline"}, {"mode", "symlink", "hardlink", "size", "mtime", "owner", "tar", "fifo"}
 
 
@@ -46,6 +45,7 @@ class Case:
     bases: dict[str, str] = dataclasses.field(default_factory=dict)  # NAME:TAG → JSON
     expect: str | None = None
     fails: str | None = None
+    fails_in_file: bool = True  # the message names file and line
 
     @property
     def topic(self) -> str:
@@ -105,7 +105,7 @@ def _take(case: Case, header: str, content: str) -> None:
     elif words[0] == "expect":
         case.expect = content
     elif words[0] == "fails":
-        case.fails = content.strip()
+        case.fails, case.fails_in_file = content.strip(), words[1:] != ["elsewhere"]
     elif words[0] == "base":
         case.bases[words[1]] = content
     else:
