@@ -113,6 +113,37 @@ void walk(F& f, BuildSecret& v) {
   f("secretKeyRef", v.key);
 }
 template <class F>
+void walk(F& f, BuildContext& v) {
+  f("name", v.name);
+  f("image", v.image);
+  f("git", v.files.git);
+  f("http", v.files.http);
+  f("inline", v.files.inline_files);
+  f("configMapRef", v.files.config_map);
+  f("persistentVolumeClaim", v.files.claim);
+  f("subPath", v.files.sub_path);
+}
+template <class F>
+void walk(F& f, BuildSsh& v) {
+  f("id", v.id);
+  f("secretKeyRef", v.key);
+}
+template <class F>
+void walk(F& f, CacheMounts& v) {
+  f("persistentVolumeClaim", v.claim);
+}
+template <class F>
+void walk(F& f, ExtraHost& v) {
+  f("ip", v.ip);
+  f("hostnames", v.hostnames);
+}
+template <class F>
+void walk(F& f, RunLimit& v) {
+  f("name", v.name);
+  f.always("soft", v.soft);
+  f("hard", v.hard);
+}
+template <class F>
 void walk(F& f, Output& v) {
   f("image", v.image);
   f("additionalTags", v.additional_tags);
@@ -168,8 +199,15 @@ void walk(F& f, ImageBuildSpec& v) {
   f("dockerfile", v.dockerfile);
   f("dockerfileInline", v.dockerfile_inline);
   f("target", v.target);
+  f("platforms", v.platforms);
   f("buildArgs", v.build_args);
+  f("contexts", v.contexts);
   f("secrets", v.secrets);
+  f("ssh", v.ssh);
+  f("cacheMounts", v.cache_mounts);
+  f("extraHosts", v.extra_hosts);
+  f("ulimits", v.ulimits);
+  f("shmSize", v.shm_size);
   f("output", v.output);
   f("imagePullSecrets", v.image_pull_secrets);
   f("stages", v.stages);
@@ -244,6 +282,13 @@ void walk(F& f, PastImage& v) {
   f("digest", v.digest);
   f("generation", v.generation);
   f("completionTime", v.completion_time);
+}
+template <class F>
+void walk(F& f, WarningStatus& v) {
+  f("rule", v.rule);
+  f.always("message", v.message);
+  f("line", v.line);
+  f("column", v.column);
 }
 template <class F>
 void walk(F& f, BuildIdentity& v) {

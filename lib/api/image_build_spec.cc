@@ -2,10 +2,16 @@
 
 #include <algorithm>
 
+#include "api/validate_values.h"
+
 namespace imagebuild::api {
 
 bool spreads_over_nodes(const ArtifactVolume& volume) {
   return std::ranges::find(volume.access_modes, "ReadWriteMany") != volume.access_modes.end();
+}
+
+bool on_one_node(const ImageBuildSpec& spec) {
+  return spec.artifacts.transport == Transport::kVolume && !spreads_over_nodes(spec.artifacts.volume);
 }
 
 PodSettings settings_for(const ImageBuildSpec& spec, const std::string& stage) {
@@ -25,6 +31,25 @@ PodSettings settings_for(const ImageBuildSpec& spec, const std::string& stage) {
   take(result.priority_class_name, own.priority_class_name);
   take(result.service_account_name, own.service_account_name);
   return result;
+}
+
+RunSettings run_settings(const ImageBuildSpec& spec) {
+  RunSettings settings;
+  for (const ExtraHost& host : spec.extra_hosts) {
+    for (const std::string& name : host.hostnames) settings.hosts.push_back({name, host.ip});
+  }
+  for (const RunLimit& limit : spec.ulimits) {
+    settings.ulimits.push_back({limit.name, limit.soft, limit.hard.value_or(limit.soft)});
+  }
+  const std::optional<double> shm = parse_quantity(spec.shm_size.text);
+  if (shm && *shm > 0) settings.shm_bytes = static_cast<std::uint64_t>(*shm);
+  return settings;
+}
+
+const BuildSsh* find_ssh(const ImageBuildSpec& spec, const std::string& id) {
+  const auto found = std::ranges::find_if(
+      spec.ssh, [&](const BuildSsh& own) { return (own.id.empty() ? kDefaultSshId : own.id) == id; });
+  return found == spec.ssh.end() ? nullptr : &*found;
 }
 
 }  // namespace imagebuild::api

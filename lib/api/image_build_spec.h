@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "api/plan.h"
+
 namespace imagebuild::api {
 
 struct SecretRef {
@@ -64,6 +66,15 @@ struct Source {
   bool operator==(const Source&) const = default;
 };
 
+// A tree or image by a name that the Dockerfile uses as it uses a stage: FROM name, COPY --from=name. It goes before an
+// image of that name.
+struct BuildContext {
+  std::string name;
+  std::string image;  // Stands for the image `name`; empty: `files` says where the tree comes from (never by `oci`).
+  Source files;
+  bool operator==(const BuildContext&) const = default;
+};
+
 struct ValueFrom {
   std::optional<KeyRef> config_map_key;
   bool operator==(const ValueFrom&) const = default;
@@ -80,6 +91,33 @@ struct BuildSecret {
   std::string id;
   KeyRef key;
   bool operator==(const BuildSecret&) const = default;
+};
+
+// A private key for RUN --mount=type=ssh,id=….
+struct BuildSsh {
+  std::string id;  // Empty: kDefaultSshId.
+  KeyRef key;
+  bool operator==(const BuildSsh&) const = default;
+};
+
+// Where the folders of RUN --mount=type=cache lie; without a claim they go with the stage's pod.
+struct CacheMounts {
+  std::optional<ClaimSource> claim;
+  bool operator==(const CacheMounts&) const = default;
+};
+
+// A line of /etc/hosts (core/v1 HostAlias).
+struct ExtraHost {
+  std::string ip;
+  std::vector<std::string> hostnames;
+  bool operator==(const ExtraHost&) const = default;
+};
+// setrlimit(2) for RUN.
+struct RunLimit {
+  std::string name;                  // As kRunLimitNames.
+  std::int64_t soft = 0;             // -1: unlimited.
+  std::optional<std::int64_t> hard;  // Absent: as soft.
+  bool operator==(const RunLimit&) const = default;
 };
 
 enum class Compression { kGzip, kZstd };
@@ -155,14 +193,26 @@ inline constexpr const char* kDefaultAccessMode = "ReadWriteOnce";
 inline constexpr const char* kDefaultTimeout = "1h";
 inline constexpr std::int64_t kDefaultRetries = 2;
 inline constexpr std::int64_t kDefaultTtlSeconds = 3600;
+inline constexpr const char* kDefaultSshId = "default";
+// The limits of setrlimit(2), without "RLIMIT_", in lower case.
+inline constexpr const char* kRunLimitNames[] = {"as",      "core",     "cpu",        "data",   "fsize", "locks",
+                                                 "memlock", "msgqueue", "nice",       "nofile", "nproc", "rss",
+                                                 "rtprio",  "rttime",   "sigpending", "stack"};
 
 struct ImageBuildSpec {
   Source source;
   std::string dockerfile;  // Path in the context; empty with no dockerfile_inline: "Dockerfile".
   std::string dockerfile_inline;
-  std::string target;  // Stage name or index; empty: the last.
+  std::string target;                  // Stage name or index; empty: the last.
+  std::vector<std::string> platforms;  // "linux/arm64"; empty: the platform of the node that prepares.
   std::vector<BuildArg> build_args;
+  std::vector<BuildContext> contexts;
   std::vector<BuildSecret> secrets;
+  std::vector<BuildSsh> ssh;
+  CacheMounts cache_mounts;
+  std::vector<ExtraHost> extra_hosts;
+  std::vector<RunLimit> ulimits;
+  Quantity shm_size;  // Of /dev/shm in stages that run something; empty: as the node's container runtime has it.
   Output output;
   std::vector<SecretRef> image_pull_secrets;
   std::vector<StageSettings> stages;
@@ -180,7 +230,16 @@ struct ImageBuildSpec {
 // Whether the claim may be mounted on several nodes at once (ReadWriteMany).
 bool spreads_over_nodes(const ArtifactVolume& volume);
 
+// Whether all pods of a build must run on one node, because its artifact claim can be mounted on one only.
+bool on_one_node(const ImageBuildSpec& spec);
+
 // The settings of one stage: its own over the defaults, member by member.
 PodSettings settings_for(const ImageBuildSpec& spec, const std::string& stage);
+
+// What of the spec holds for every RUN, as the plan says it. `spec` has passed validate().
+RunSettings run_settings(const ImageBuildSpec& spec);
+
+// The key for an SSH mount's id; null when the spec has none.
+const BuildSsh* find_ssh(const ImageBuildSpec& spec, const std::string& id);
 
 }  // namespace imagebuild::api

@@ -94,6 +94,14 @@ struct PastImage {
   std::optional<WallTime> completion_time;
   bool operator==(const PastImage&) const = default;
 };
+// What a build does not fail on, but its user should know.
+struct WarningStatus {
+  std::string rule;  // Of docs/rules/; empty for a remark that no rule makes.
+  std::string message;
+  std::int64_t line = 0;    // Of the Dockerfile, from 1; 0: nowhere in it.
+  std::int64_t column = 0;  // From 1; 0: not known.
+  bool operator==(const WarningStatus&) const = default;
+};
 // Which build the status speaks of.
 struct BuildIdentity {
   std::int64_t generation = 0;  // Of the ImageBuild when the build began; part of its objects' names.
@@ -114,14 +122,14 @@ struct ImageBuildStatus {
   std::string stage_summary;  // "3/5"
   std::vector<StageStatus> stages;
   std::optional<FailureStatus> failure;
-  std::vector<std::string> warnings;
+  std::vector<WarningStatus> warnings;
   std::vector<PastImage> history;  // Newest first.
   bool operator==(const ImageBuildStatus&) const = default;
 };
 
 // What keeps a status small: more is cut.
 inline constexpr std::size_t kMaxHistory = 5;
-inline constexpr std::size_t kMaxWarnings = 20;
+inline constexpr std::size_t kMaxWarnings = 50;
 inline constexpr std::size_t kMaxMessageBytes = 1024;
 inline constexpr std::size_t kMaxLogLineBytes = 512;
 

@@ -16,6 +16,16 @@ inline constexpr const char* kRegistriesKey = "registries.yaml";  // The operato
 inline constexpr const char* kSource = "/imagebuild/source";
 inline constexpr const char* kSourceSecret = "/imagebuild/source-secret";
 
+// prepare: the same for each of spec.contexts, by its index there.
+inline constexpr const char* kContexts = "/imagebuild/contexts";
+inline constexpr const char* kContextSecrets = "/imagebuild/context-secrets";
+inline std::string context_source(std::size_t index) {
+  return std::string(kContexts) + "/" + std::to_string(index);
+}
+inline std::string context_secret(std::size_t index) {
+  return std::string(kContextSecrets) + "/" + std::to_string(index);
+}
+
 // prepare, publish: Docker credentials, one file a Secret; in publish number 0 is the push Secret if there is one.
 inline constexpr const char* kRegistryFolder = "/imagebuild/registry";
 inline std::string registry_config(int number) {

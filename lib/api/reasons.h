@@ -56,6 +56,7 @@ inline constexpr const char* kBuildResumed = "BuildResumed";
 inline constexpr const char* kBuildSucceeded = "BuildSucceeded";
 inline constexpr const char* kBuildFailed = "BuildFailed";
 inline constexpr const char* kBuildCancelled = "BuildCancelled";
+inline constexpr const char* kBuildWarnings = "BuildWarnings";
 inline constexpr const char* kPrepared = "Prepared";
 inline constexpr const char* kStageStarted = "StageStarted";
 inline constexpr const char* kStageSucceeded = "StageSucceeded";
@@ -85,7 +86,7 @@ inline constexpr Reason kTable[] = {
     {kContainerConfig, Kind::kWaiting, "A container cannot be created, often because a key of a Secret is missing."},
     {kMissingSecret, Kind::kWaiting, "A Secret that the spec names, or its key, does not exist. Create it."},
     {kMissingConfigMap, Kind::kWaiting, "A ConfigMap that the spec names, or its key, does not exist. Create it."},
-    {kMissingClaim, Kind::kWaiting, "The PersistentVolumeClaim of the source does not exist. Create it."},
+    {kMissingClaim, Kind::kWaiting, "A PersistentVolumeClaim that the spec names does not exist. Create it."},
     {kMissingStorageClass, Kind::kWaiting,
      "The StorageClass of the artifact claim does not exist, or the cluster has no default one."},
     {kQuota, Kind::kWaiting, "A ResourceQuota of the namespace refuses a pod or the artifact claim."},
@@ -99,7 +100,7 @@ inline constexpr Reason kTable[] = {
     {kCancelled, Kind::kEnd, "`spec.cancel` is set. Unset it to build anew."},
 
     {kInvalidSpec, Kind::kFailure, "The spec is wrong; the message names the field. Nothing was started."},
-    {kInvalidInput, Kind::kFailure, "The Dockerfile or the source is wrong."},
+    {kInvalidInput, Kind::kFailure, "The Dockerfile or the source is wrong, or the spec does not fit the Dockerfile."},
     {kUnsupported, Kind::kFailure, "The Dockerfile asks for something that this version does not do."},
     {kNotFound, Kind::kFailure, "A revision, file, image or stage that is named does not exist."},
     {kAccessDenied, Kind::kFailure, "A Git server or registry refused the credentials, or wants some."},
@@ -124,6 +125,7 @@ inline constexpr Reason kTable[] = {
     {kBuildSucceeded, Kind::kEvent, "The image is in the registry."},
     {kBuildFailed, Kind::kEvent, "The build failed."},
     {kBuildCancelled, Kind::kEvent, "The build was cancelled."},
+    {kBuildWarnings, Kind::kEvent, "The build ended, and `status.warnings` has what should be looked at."},
     {kPrepared, Kind::kEvent, "The source was fetched and the Dockerfile is solved."},
     {kStageStarted, Kind::kEvent, "The pod of a stage runs."},
     {kStageSucceeded, Kind::kEvent, "A stage is done."},

@@ -27,6 +27,12 @@ json write(const Told& told) {
                        {"sizeBytes", told.image->size_bytes},
                        {"layers", told.image->layers}};
   }
+  for (const Warning& warning : told.warnings) {
+    result["warnings"].push_back({{"rule", warning.rule},
+                                  {"message", warning.message},
+                                  {"line", warning.at.line},
+                                  {"column", warning.at.column}});
+  }
   if (!told.plan_json.empty()) result["plan"] = told.plan_json;
   return result;
 }
@@ -48,6 +54,16 @@ void read_cached(JsonReader& in, std::vector<int>& cached) {
   });
 }
 
+void read_warnings(JsonReader& in, std::vector<Warning>& warnings) {
+  in.each_object("warnings", [&](JsonReader& warning) {
+    Warning& read = warnings.emplace_back();
+    read.rule = warning.text("rule");
+    read.message = warning.text("message");
+    read.at.line = static_cast<int>(warning.number("line"));
+    read.at.column = static_cast<int>(warning.number("column"));
+  });
+}
+
 Told read(JsonReader in) {
   Told told;
   if (in.number("version") != Told::kVersion) in.fail("has another version than this program reads");
@@ -61,6 +77,7 @@ Told read(JsonReader in) {
     told.source = SourceStatus{source.text("revision"), source.text("digest")};
   }
   if (in.has("image")) told.image = read_image(in.object("image"));
+  if (in.has("warnings")) read_warnings(in, told.warnings);
   if (in.has("plan")) told.plan_json = in.text("plan");
   return told;
 }
@@ -75,6 +92,10 @@ std::string Told::short_json(std::size_t max_bytes) const {
   Told cut = *this;
   cut.plan_json.clear();
   std::string text = cut.json();
+  while (text.size() > max_bytes && !cut.warnings.empty()) {
+    cut.warnings.pop_back();
+    text = cut.json();
+  }
   // The newest lines of the log say most.
   while (text.size() > max_bytes && cut.failure && !cut.failure->log_tail.empty()) {
     cut.failure->log_tail.erase(cut.failure->log_tail.begin());

@@ -10,6 +10,7 @@
 
 #include "api/image_build_status.h"
 #include "api/report.h"
+#include "api/warning.h"
 #include "base/result.h"
 
 namespace imagebuild::api {
@@ -24,6 +25,7 @@ struct Told {
   std::vector<int> cached;             // prepare: the stages that need not run.
   std::optional<SourceStatus> source;  // prepare.
   std::optional<ImageStatus> image;    // publish.
+  std::vector<Warning> warnings;       // publish: what the checks of the image found. Those of prepare are in its plan.
   std::string plan_json;               // prepare, when done: the plan as Plan::json() has it. Not in short_json().
   bool operator==(const Told&) const = default;
 
@@ -31,7 +33,8 @@ struct Told {
   bool is_end() const { return done || failure.has_value(); }
 
   std::string json() const;  // One line.
-  // At most `max_bytes`, still parseable: without the plan; log lines and messages are cut as far as they must.
+  // At most `max_bytes`, still parseable: without the plan; warnings, log lines and messages are cut as far as they
+  // must.
   std::string short_json(std::size_t max_bytes) const;
   // Unknown members are ignored. kCorrupt for anything else than a told of this version.
   static Result<Told> parse(std::string_view json);

@@ -6,8 +6,9 @@
 #include <set>
 #include <string_view>
 
+#include "api/validate_language.h"
+#include "api/validate_source.h"
 #include "api/validate_values.h"
-#include "oci/digest.h"
 #include "oci/reference.h"
 
 namespace imagebuild::api {
@@ -15,7 +16,6 @@ namespace imagebuild::api {
 namespace {
 
 constexpr std::size_t kMaxListed = 3;                        // Problems that a condition's message spells out.
-constexpr std::size_t kMaxInlineBytes = 1024 * 1024;         // etcd takes no larger object.
 constexpr std::chrono::milliseconds kShortestTimeout{1000};  // Pods need some time in any case.
 
 class Validator {
@@ -27,6 +27,7 @@ class Validator {
     dockerfile();
     build_args();
     secrets();
+    take(language_problems(spec_));
     output();
     unique("spec.imagePullSecrets", spec_.image_pull_secrets, [](const SecretRef& ref) { return ref.name; });
     for (const SecretRef& ref : spec_.image_pull_secrets)
@@ -63,82 +64,19 @@ class Validator {
       if (!seen.insert(own).second) problem(entry(field, own), "is there twice");
     }
   }
-  void image(const std::string& field, const std::string& text) {
-    const Result<oci::Reference> reference = oci::Reference::parse(text);
-    if (!reference.ok()) problem(field, reference.error().message);
+  void take(std::vector<Problem> found) {
+    for (Problem& one : found) problems_.push_back(std::move(one));
   }
 
   void source() {
     const Source& source = spec_.source;
-    const int kinds = source.git.has_value() + source.http.has_value() + source.inline_files.has_value() +
-                      source.config_map.has_value() + source.claim.has_value() + source.oci.has_value();
+    const int kinds = kinds_of(source);
     if (kinds != 1) {
       problem("spec.source",
               "must have exactly one of git, http, inline, configMapRef, persistentVolumeClaim and oci; " +
                   std::to_string(kinds) + " are set");
     }
-    if (source.git) git(*source.git);
-    if (source.http) http(*source.http);
-    if (source.inline_files) inline_files(*source.inline_files);
-    if (source.config_map) name("spec.source.configMapRef.name", source.config_map->name);
-    if (source.claim) name("spec.source.persistentVolumeClaim.claimName", source.claim->claim_name);
-    if (source.oci) image("spec.source.oci.image", source.oci->image);
-    if (!source.sub_path.empty()) check("spec.source.subPath", path_mistake(source.sub_path));
-  }
-
-  // Git takes an address or revision that begins with '-' for an option.
-  void git(const GitSource& git) {
-    const std::string field = "spec.source.git";
-    const auto scheme = git.url.find("://");
-    if (git.url.empty()) {
-      problem(field + ".url", "must not be empty");
-    } else if (has_space(git.url)) {
-      problem(field + ".url", "must not have spaces or control characters");
-    } else if (scheme != std::string::npos) {
-      const std::string name = git.url.substr(0, scheme);
-      if (name != "https" && name != "http" && name != "ssh" && name != "git") {
-        problem(field + ".url", "must begin with https, http, ssh or git, not with '" + name + "'");
-      } else if (credentials_in(git.url)) {
-        problem(field + ".url", "must not contain a password; put it into a Secret and name that in secretRef");
-      }
-    } else if (git.url.front() == '-' || git.url.find('@') == std::string::npos ||
-               git.url.find(':') == std::string::npos) {
-      problem(field + ".url", "must be an address such as https://host/path or git@host:path");
-    }
-    if (git.revision.starts_with('-')) problem(field + ".revision", "must not begin with '-'");
-    if (has_space(git.revision)) problem(field + ".revision", "must not have spaces or control characters");
-    if (git.depth.value_or(kDefaultGitDepth) < 0) problem(field + ".depth", "must not be negative");
-    secret(field + ".secretRef", git.secret);
-  }
-
-  void http(const HttpSource& http) {
-    const std::string field = "spec.source.http";
-    const bool known = http.url.starts_with("https://") || http.url.starts_with("http://");
-    if (!known || http.url.ends_with("://") || has_space(http.url)) {
-      problem(field + ".url", "must be an http or https address");
-    } else if (credentials_in(http.url)) {
-      problem(field + ".url", "must not contain a password; put it into a Secret and name that in secretRef");
-    }
-    if (!http.sha256.empty() && !oci::Digest::parse("sha256:" + http.sha256).ok()) {
-      problem(field + ".sha256", "must be 64 lower-case hexadecimal digits");
-    }
-    secret(field + ".secretRef", http.secret);
-  }
-
-  void inline_files(const InlineSource& source) {
-    if (source.files.empty()) problem("spec.source.inline.files", "must have at least one file");
-    std::size_t bytes = 0;
-    for (const auto& [path, text] : source.files) {
-      check("spec.source.inline.files[" + path + "]", path_mistake(path));
-      bytes += path.size() + text.size();
-      for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-        if (source.files.contains(path.substr(0, slash))) {
-          problem("spec.source.inline.files[" + path + "]",
-                  "is below '" + path.substr(0, slash) + "', which is a file");
-        }
-      }
-    }
-    if (bytes > kMaxInlineBytes) problem("spec.source.inline.files", "must not be larger than 1 MiB together");
+    take(source_problems(source, "spec.source"));
   }
 
   void dockerfile() {
@@ -333,16 +271,6 @@ class Validator {
   static std::string below(std::string field, std::initializer_list<std::string_view> members) {
     for (const std::string_view member : members) field.append(".").append(member);
     return field;
-  }
-  static bool has_space(const std::string& text) {
-    return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; });
-  }
-  // "https://user:password@host": everybody who may read the object would see it.
-  static bool credentials_in(const std::string& url) {
-    const auto begin = url.find("://") + 3;
-    const std::string host = url.substr(begin, url.find('/', begin) - begin);
-    const auto at = host.rfind('@');
-    return at != std::string::npos && host.find(':') < at;
   }
   static bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
   static bool is_variable(const std::string& name) {

@@ -43,6 +43,8 @@ void Reconciler::go_on() {
   track_prepare();
   track_stages();
   track_publish();
+  list_warnings();
+  check_fit();
   if (next_.publish.phase == WorkPhase::kSucceeded) return succeed();
   if (spec_.cancel) return cancel();
   if (failed_) return;

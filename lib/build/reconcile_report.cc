@@ -1,6 +1,7 @@
 #include "build/reconcile_report.h"
 
 #include <algorithm>
+#include <map>
 
 #include "api/reasons.h"
 
@@ -95,8 +96,27 @@ class Narrator {
     warn(reason::kBuildWaiting, std::string(now->name) + ": " + message_of(after_));
   }
 
+  // "3 warnings: JSONArgsRecommended (2), others (1); …": those that no rule makes last.
+  void warnings() {
+    if (after_.warnings.empty()) return;
+    std::map<std::string, int> counts;
+    for (const api::WarningStatus& warning : after_.warnings) ++counts[warning.rule];
+    std::string list;
+    const auto count = [&](const std::string& name, int number) {
+      list += (list.empty() ? "" : ", ") + name + " (" + std::to_string(number) + ")";
+    };
+    for (const auto& [rule, number] : counts) {
+      if (!rule.empty()) count(rule, number);
+    }
+    if (counts.contains("")) count("others", counts.at(""));
+    const std::size_t all = after_.warnings.size();
+    warn(reason::kBuildWarnings, std::to_string(all) + (all == 1 ? " warning: " : " warnings: ") +
+                                     api::shortened(list, api::kMaxMessageBytes / 2) + "; status.warnings has them");
+  }
+
   void ending() {
     if (before_.phase == after_.phase) return;
+    if (is_finished(after_)) warnings();
     if (after_.phase == BuildPhase::kSucceeded) say(reason::kBuildSucceeded, message_of(after_));
     if (after_.phase == BuildPhase::kCancelled) say(reason::kBuildCancelled, message_of(after_));
     if (after_.phase == BuildPhase::kFailed) {

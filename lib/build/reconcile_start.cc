@@ -88,7 +88,7 @@ void Reconciler::start(const Work& work, const Followed& followed, const WorkSta
 // With a claim for one node, all pods follow the one that has it: a pod elsewhere would wait for the volume. An
 // attempt after a loss may go elsewhere, for the node may be what was lost.
 std::string Reconciler::node_for(const WorkStatus& status) const {
-  if (!uses_claim() || api::spreads_over_nodes(spec_.artifacts.volume) || !status.reason.empty()) return {};
+  if (!api::on_one_node(spec_) || !status.reason.empty()) return {};
   const Pod* best = nullptr;
   for (const Pod& pod : observed_.pods) {
     if (!is_current(pod) || pod.node.empty() || pod.deletion || pod.phase == PodPhase::kFailed) continue;

@@ -29,10 +29,6 @@ void Reconciler::track_prepare() {
   const bool done = next_.prepare.phase == WorkPhase::kSucceeded;
   if (was_done && !done) redo_stages();
   if (!done || !observed_.plan) return;
-  next_.warnings.clear();
-  for (const api::Warning& warning : observed_.plan->warnings) {
-    if (next_.warnings.size() < api::kMaxWarnings) next_.warnings.push_back(text_of(*observed_.plan, warning));
-  }
   if (prepare_.pod != nullptr && prepare_.pod->told && prepare_.pod->told->source) {
     next_.source = *prepare_.pod->told->source;
   }

@@ -5,6 +5,7 @@
 
 #include "api/image_build_references.h"
 #include "api/reasons.h"
+#include "build/cluster_fit.h"
 
 namespace imagebuild::build {
 
@@ -61,9 +62,23 @@ std::optional<Waiting> Reconciler::waiting_reason() const {
   }
   for (const Followed* followed : all_followed()) {
     if (followed->pod == nullptr) continue;
-    if (auto waiting = waiting_for(*followed->pod, now_)) return waiting;
+    auto waiting = waiting_for(*followed->pod, now_);
+    if (!waiting) continue;
+    if (waiting->reason == reason::kUnschedulable) waiting->message = needs_of(followed->pod->work) + waiting->message;
+    return waiting;
   }
   return {};
+}
+
+// What the scheduler does not say of a stage's pod: which architecture its node must have. "" where any will do.
+std::string Reconciler::needs_of(const Work& work) const {
+  if (work.role != PodRole::kStage || !planned()) return {};
+  const auto i = static_cast<std::size_t>(work.stage);
+  if (i >= observed_.plan->stages.size() || !observed_.plan->stages[i].needs_container) return {};
+  const api::PlanStage& stage = observed_.plan->stages[i];
+  const std::string architecture = node_architecture(stage.platform);
+  if (architecture.empty()) return {};
+  return "stage '" + stage.name + "' needs a node with kubernetes.io/arch=" + architecture + ": ";
 }
 
 std::vector<const Followed*> Reconciler::all_followed() const {

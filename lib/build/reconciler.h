@@ -55,6 +55,10 @@ class Reconciler {
   std::string message_of(const api::WorkStatus& status, const Followed& followed) const;
   void tell_failure(const api::Failure& told);
 
+  // reconcile_fit.cc: what the plan is for the cluster, besides a plan.
+  void check_fit();
+  void list_warnings();
+
   // reconcile_start.cc: the queue, and the pods that can start.
   bool begin();
   void start_what_can_start();
@@ -75,6 +79,7 @@ class Reconciler {
   bool refused_for_good();
   bool wants(const std::string& object) const;
   std::optional<Waiting> waiting_reason() const;
+  std::string needs_of(const Work& work) const;
   std::vector<const Followed*> all_followed() const;
 
   // reconcile_outcome.cc: what the status says, and how a build ends.
