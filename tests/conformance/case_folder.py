@@ -14,11 +14,12 @@ def write(case: Case, folder: pathlib.Path, substitute=lambda text: text) -> Non
     """Fills `folder`, which is new; `substitute` replaces what is known only now in texts (addresses of servers)."""
     (folder / "context").mkdir(parents=True)
     members = list(case.members)
+    for member in members:
+        _make(member, folder)
     if case.dockerfile is not None:
         text = substitute(case.dockerfile)
         members.append(Member(case.dockerfile_path, text.encode(errors="surrogateescape"), {}, {}))
-    for member in members:
-        _make(member, folder)
+        _make(members[-1], folder)
     for member in members:
         if "symlink" not in member.attributes and "hardlink" not in member.attributes:
             _permit(member, folder / member.path)

@@ -26,6 +26,7 @@ from builders import Builders, Outcome, buildah_is_installed
 from comparing import Difference, compare
 from differences import Row, idle, read, unexplained
 from rendering import render
+from serving import Servers
 from verdict import Verdict, expected_problems, golden_problems, table
 
 _PLACE = re.compile(r"\S*[Dd]ockerfile\S*:\d+|\S*\.dockerignore: line \d+")
@@ -37,8 +38,10 @@ class Run:
         self.rows: list[Row] = read()
         self._bases = stores.Bases(folder)
         self._builders = Builders(folder, self._bases.mirrors)
+        self._servers = Servers(folder)
 
     def close(self) -> None:
+        self._servers.close()
         self._builders.close()
         self._bases.close()
 
@@ -50,7 +53,8 @@ class Run:
     def judge(self, case: case_file.Case) -> Verdict:
         folder = self._folder / case.name.replace("/", "-").lower()
         try:
-            write(case, folder)
+            write(case, folder, lambda text: self._servers.said(text, folder))
+            self._servers.offer(folder)
             return self._judge(case, folder)
         except Exception as failure:  # one broken case must not hide the others
             return Verdict(case.name, [f"{type(failure).__name__}: {failure}"])
@@ -68,7 +72,7 @@ class Run:
         elif ours.image is None:
             verdict.problems.append(f"our build failed:\n{ours.output.strip()}")
         else:
-            self._judge_image(case, ours, theirs, verdict)
+            self._judge_image(case, folder, ours, theirs, verdict)
         return verdict
 
     def _judge_failure(self, case: case_file.Case, ours: Outcome, theirs: Outcome | None, verdict: Verdict) -> None:
@@ -88,11 +92,11 @@ class Run:
         found = [Difference("fails", "yes", "no")] if theirs.image is not None else []
         self._explain(case, found, verdict)
 
-    def _judge_image(self, case: case_file.Case, ours: Outcome, theirs: Outcome | None, verdict: Verdict) -> None:
+    def _judge_image(self, case: case_file.Case, folder: pathlib.Path, ours: Outcome, theirs: Outcome | None, verdict: Verdict) -> None:
         text = case.dockerfile or "".join(member.content.decode() for member in case.members if member.path == case.dockerfile_path)
         base_name, base, history_below = self._bases.base_of(ours.image, text + " ".join(case.build_args))
         tree = ours.image.tree()
-        rendered = render(tree, base, base_name, ours.image.config, history_below)
+        rendered = self._servers.unsaid(render(tree, base, base_name, ours.image.config, history_below), folder)
         if self._show:
             print(rendered)
         if case.expect is not None:

@@ -32,9 +32,10 @@ def golden_problems(name: str, rendered: str, write: bool) -> list[str]:
 
 
 def expected_problems(expected: str, rendered: str) -> list[str]:
-    """How the image differs from what the case expects; a history is expected only where the case speaks of one."""
-    if "\nhistory " not in f"\n{expected}":
-        rendered = "".join(line for line in rendered.splitlines(keepends=True) if not line.startswith("history "))
+    """How the image differs from what the case expects; config and history count only where the case speaks of them."""
+    for word in ("config ", "history "):
+        if f"\n{word}" not in f"\n{expected}":
+            rendered = "".join(line for line in rendered.splitlines(keepends=True) if not line.startswith(word))
     return _diff(expected.strip() + "\n", rendered, "expected")
 
 

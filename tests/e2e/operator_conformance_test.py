@@ -1,0 +1,102 @@
+"""Cases of tests/conformance, built through the operator: each image is the one that the command line builds."""
+
+import io
+import json
+import pathlib
+import sys
+import tarfile
+import unittest
+
+from harness.builder import Builder
+from operator_case import OperatorTestCase
+from source_server import SourceServer
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
+
+import case_file  # noqa: E402 (found by the line above)
+import case_folder  # noqa: E402
+
+# Of the cases that can be built in a cluster, every so many-th of each topic.
+_EVERY = 4
+
+
+def fit(case: case_file.Case) -> bool:
+    """Whether an ImageBuild can say the same: no base of its own, no flags, nothing outside of the context."""
+    outside = [member.path for member in case.members if not member.path.startswith("context/")]
+    return not (case.fails or case.no_cluster or case.bases or case.flags or case.own_flags or case.environment or outside
+                or not case.dockerfile_path.startswith("context/") or any("fifo" in member.attributes for member in case.members))
+
+
+def chosen() -> list[case_file.Case]:
+    """A representative part: from every topic, spread over it."""
+    topics: dict[str, list[case_file.Case]] = {}
+    for case in map(case_file.read, case_file.names()):
+        if fit(case):
+            topics.setdefault(case.topic, []).append(case)
+    return [case for cases in topics.values() for case in cases[::_EVERY]]
+
+
+def packed(context: pathlib.Path) -> bytes:
+    """The context as a tar, with owners, modes, times and links as they are there."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.add(context, arcname=".")
+    return made.getvalue()
+
+
+class OperatorConformanceTest(OperatorTestCase):
+    def test_a_part_of_the_cases_has_the_digests_of_local_builds(self):
+        if not self.cluster.machine:
+            self.skipTest("pods of this cluster reach no server on this machine")
+        cases = chosen()
+        self.assertGreaterEqual(len(cases), 50, "too few cases to speak for all")
+        served = self.folder / "served"
+        served.mkdir()
+        server = SourceServer(self.cluster.machine, served)
+        self.addCleanup(server.close)
+        for case in cases:
+            case_folder.write(case, self.folder / case.name)
+            (served / f"{self.object_name(case)}.tar").write_bytes(packed(self.folder / case.name / "context"))
+        self.apply([self.of_case(case, server.url) for case in cases])
+        local = {case.name: self.built_here(case) for case in cases}
+        ready = {case.name: self.outcome(case) for case in cases}
+        self.maxDiff = None
+        self.assertEqual(ready, local)
+
+    def object_name(self, case: case_file.Case) -> str:
+        return case.name.replace("/", "-").replace("_", "-").lower()
+
+    def of_case(self, case: case_file.Case, url: str) -> dict:
+        name = self.object_name(case)
+        spec: dict = {"source": {"http": {"url": f"{url}/{name}.tar"}}}
+        if case.dockerfile_path != "context/Dockerfile":
+            spec["dockerfile"] = case.dockerfile_path.removeprefix("context/")
+        if case.target:
+            spec["target"] = case.target
+        if case.build_args:
+            spec["buildArgs"] = [{"name": key, "value": value} for key, _, value in (word.partition("=") for word in case.build_args)]
+        return self.image_build(name, None, **spec)
+
+    def built_here(self, case: case_file.Case) -> str:
+        """The digest of the image that the command line builds of the case."""
+        if not hasattr(self, "builder"):
+            (self.folder / "builder").mkdir()
+            self.builder = Builder(self.folder / "builder", f"http://{self.cluster.registry}")
+        folder = self.folder / case.name
+        words = ["--metadata-file", folder / "metadata.json"] + (["--target", case.target] if case.target else [])
+        words += [word for argument in case.build_args for word in ("--build-arg", argument)]
+        words += ["--file", folder / case.dockerfile_path]
+        built = self.builder.build(folder / "context", "--output", f"type=oci,dest={folder}/image", *words)
+        self.assertEqual(built.exit_code, 0, f"{case.name}: {built.output}")
+        return json.loads((folder / "metadata.json").read_text())["containerimage.digest"]
+
+    def outcome(self, case: case_file.Case) -> str:
+        """The digest of the image that the operator built of the case, or how the build failed."""
+        try:
+            return self.wait_ready(self.object_name(case), 600)["image"]["digest"]
+        except AssertionError as failure:
+            return str(failure)
+
+
+if __name__ == "__main__":
+    unittest.main()
