@@ -25,6 +25,7 @@ json write(const FileTree& tree);
 json write(const HostAlias& host);
 json write(const Ulimit& limit);
 json write(const Warning& warning);
+json write(const PlanTarget& target);
 
 json write(const SourceLine& at) {
   return json{{"line", at.line}, {"column", at.column}};
@@ -217,6 +218,10 @@ json write(const PlanStage& stage) {
               {"needsContainer", stage.needs_container},
               {"config", write(stage.config)},
               {"author", stage.author}};
+}
+
+json write(const PlanTarget& target) {
+  return json{{"stage", target.stage}, {"platform", target.platform}, {"name", target.name}};
 }
 
 // --- Reading -------------------------------------------------------------------------------------------------------
@@ -418,9 +423,9 @@ BaseImage read_image(JsonReader& in) {
 
 std::string Plan::json() const {
   const nlohmann::json document{
-      {"version", kVersion},         {"dockerfile", dockerfile},  {"epoch", epoch_s},
-      {"images", write_all(images)}, {"trees", write_all(trees)}, {"run", write(run)},
-      {"stages", write_all(stages)}, {"target", target},          {"warnings", write_all(warnings)}};
+      {"version", kVersion},         {"dockerfile", dockerfile},      {"epoch", epoch_s},
+      {"images", write_all(images)}, {"trees", write_all(trees)},     {"run", write(run)},
+      {"stages", write_all(stages)}, {"targets", write_all(targets)}, {"warnings", write_all(warnings)}};
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -443,12 +448,35 @@ Result<Plan> Plan::parse(std::string_view text) {
   in.each_object("stages", [&](JsonReader& stage) {
     plan.stages.push_back(read_stage(stage, {plan.stages.size(), plan.trees.size()}, plan.images.size()));
   });
-  plan.target = in.index("target", plan.stages.size());
+  in.each_object("targets", [&](JsonReader& target) {
+    plan.targets.push_back(
+        PlanTarget{target.index("stage", plan.stages.size()), target.text("platform"), target.text("name")});
+  });
+  if (!failure && plan.targets.empty()) return Error{ErrorCode::kCorrupt, "the plan has no target"};
   in.each_object("warnings", [&](JsonReader& warning) {
     plan.warnings.push_back({warning.text("rule"), warning.text("message"), read_line(warning.object("at"))});
   });
   if (failure) return *failure;
   return plan;
+}
+
+std::string written_name(const PlanStage& stage) {
+  return stage.name.substr(0, stage.name.find(" ("));
+}
+
+std::vector<std::string> target_names(const Plan& plan) {
+  std::vector<std::string> names;
+  for (const PlanTarget& target : plan.targets) {
+    if (std::ranges::find(names, target.name) == names.end()) names.push_back(target.name);
+  }
+  return names;
+}
+
+std::vector<PlanTarget> targets_named(const Plan& plan, const std::string& name) {
+  std::vector<PlanTarget> targets;
+  std::ranges::copy_if(plan.targets, std::back_inserter(targets),
+                       [&](const PlanTarget& target) { return target.name == name; });
+  return targets;
 }
 
 std::string text_of(const Plan& plan, const Warning& warning) {

@@ -245,6 +245,15 @@ struct PlanStage {
   bool operator==(const PlanStage&) const = default;
 };
 
+// An image that the build makes: a --target for one platform.
+struct PlanTarget {
+  int stage = 0;         // Index into Plan::stages.
+  std::string platform;  // As it was asked for; the stage's own may be another (FROM --platform=…).
+  std::string name;      // As --target says it; empty: the last stage. Targets of one name are one image for several
+                         // platforms.
+  bool operator==(const PlanTarget&) const = default;
+};
+
 struct Plan {
   static constexpr int kVersion = 2;
 
@@ -253,8 +262,8 @@ struct Plan {
   std::vector<BaseImage> images;
   std::vector<FileTree> trees;
   RunSettings run;
-  std::vector<PlanStage> stages;  // Only those that the target needs, in an order in which they could run one by one.
-  int target = 0;                 // Index into stages.
+  std::vector<PlanStage> stages;    // Only those that the targets need, in an order in which they could run one by one.
+  std::vector<PlanTarget> targets;  // At least one; those of one name stand side by side.
   std::vector<Warning> warnings;
   bool operator==(const Plan&) const = default;
 
@@ -266,6 +275,13 @@ struct Plan {
 std::string text_of(const Plan& plan, const Warning& warning);
 // "Dockerfile:3:1": how messages name a place in the plan's Dockerfile; without the column where it is not known (0).
 std::string place(const Plan& plan, const SourceLine& at);
+// What the Dockerfile calls the stage: its name without what tells it from the same stage for another platform
+// ("build (linux/arm64)").
+std::string written_name(const PlanStage& stage);
+// The names of the targets, each once, in their order: one for each image that is published.
+std::vector<std::string> target_names(const Plan& plan);
+// The targets of one name.
+std::vector<PlanTarget> targets_named(const Plan& plan, const std::string& name);
 // The image at the bottom of a stage's chain of bases; nullptr for scratch.
 const BaseImage* root_image(const Plan& plan, int stage);
 // The stages from the bottom of the chain up to `stage` itself.

@@ -9,6 +9,11 @@ namespace imagebuild::api::volume {
 // Where a stage's container sees the volume. Each container sees only what its stage may: see docs/life-of-a-build.md.
 inline constexpr const char* kMountPoint = "/.imagebuild";
 
+// The program of a stage's container, one for each architecture that containers have ("amd64").
+inline std::string stage_program(const std::string& architecture) {
+  return "bin/" + architecture + "/imagebuild-stage";
+}
+// The same where there is only one: in the stage image, which has it, and in local containers.
 inline constexpr const char* kStageProgram = "bin/imagebuild-stage";
 inline constexpr const char* kPlan = "plan.json";
 

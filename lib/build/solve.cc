@@ -298,7 +298,7 @@ Status Solver::add_stage(const GraphStage& graph_stage) {
 void Solver::finish() {
   const auto stage_at = [&](int index) -> api::PlanStage& { return plan_.stages[static_cast<std::size_t>(index)]; };
   for (const auto& [index, patterns] : exports_) stage_at(index).exports.assign(patterns.begin(), patterns.end());
-  stage_at(plan_.target).keep_layers = true;
+  stage_at(plan_.targets.front().stage).keep_layers = true;
   for (api::PlanStage& stage : plan_.stages) {
     if (const auto* on = std::get_if<api::OnStage>(&stage.base)) stage_at(on->stage).keep_layers = true;
     const bool runs = std::ranges::any_of(
@@ -313,7 +313,8 @@ Result<api::Plan> Solver::solve() {
   plan_.epoch_s = options_.epoch_s;
   plan_.run = options_.run;
   for (const int index : outline_.graph.order) RETURN_IF_ERROR(need_stage(index));
-  plan_.target = solved_.at(outline_.graph.target).plan_index;
+  plan_.targets = {
+      {solved_.at(outline_.graph.target).plan_index, options_.target_platform.str(), options_.target}};
   finish();
   std::set<std::string> declared;
   const auto note_args = [&](const std::vector<dockerfile::Instruction>& instructions) {

@@ -49,7 +49,7 @@ using Images = std::map<ImageNeed, api::BaseImage>;
 Result<std::vector<ImageNeed>> missing_images(const dockerfile::Dockerfile& dockerfile, const SolveOptions& options,
                                               const Images& known);
 
-// The plan. `images` has everything that missing_images() asked for.
+// The plan, with one target. `images` has everything that missing_images() asked for.
 Result<api::Plan> solve(const dockerfile::Dockerfile& dockerfile, const SolveOptions& options, const Images& images);
 
 }  // namespace imagebuild::build

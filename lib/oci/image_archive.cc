@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "archive/tar_writer.h"
@@ -42,28 +43,54 @@ Status add_folder(TarWriter& tar, std::string path) {
   return tar.add(node, nullptr);
 }
 
-// Everything below blobs/sha256/, by digest: each blob once, in an order that does not depend on the image's.
-Status add_blobs(TarWriter& tar, const ResolvedImage& resolved, const ImageContent& image) {
-  std::map<Descriptor, Opener, bool (*)(const Descriptor&, const Descriptor&)> blobs(
-      [](const Descriptor& a, const Descriptor& b) { return a.digest < b.digest; });
-  const auto text_opener = [](const std::string& text) {
-    return [&text]() -> Result<std::unique_ptr<ByteSource>> {
-      return std::unique_ptr<ByteSource>(std::make_unique<StringSource>(text));
-    };
+// What lies below blobs/sha256/, by digest: each blob once, in an order that does not depend on the images'.
+class BlobFolder {
+ public:
+  void add_text(const Descriptor& blob, const std::string& text) {
+    blobs_.emplace(blob.digest, Blob{blob, [&text]() -> Result<std::unique_ptr<ByteSource>> {
+                                       return std::unique_ptr<ByteSource>(std::make_unique<StringSource>(text));
+                                     }});
+  }
+
+  // Refers to `image` from now on. Returns the manifest's descriptor.
+  Result<Descriptor> add(const ImageContent& image) {
+    ASSIGN_OR_RETURN(const ResolvedImage resolved, assemble_image(image.manifest_json, image.config_json));
+    add_text(resolved.descriptor, image.manifest_json);
+    add_text(resolved.manifest.config, image.config_json);
+    for (const Descriptor& layer : resolved.manifest.layers) {
+      blobs_.emplace(layer.digest, Blob{layer, [&image, layer] { return image.open_layer(layer); }});
+    }
+    return resolved.descriptor;
+  }
+
+  Status write(TarWriter& tar) const {
+    RETURN_IF_ERROR(add_folder(tar, "blobs"));
+    RETURN_IF_ERROR(add_folder(tar, "blobs/sha256"));
+    for (const auto& [digest, blob] : blobs_) {
+      ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> content, blob.open());
+      const std::uint64_t size_bytes = blob.descriptor.size_bytes;
+      const std::unique_ptr<ByteSource> checked = verified(std::move(content), digest, size_bytes);
+      RETURN_IF_ERROR(add_file(tar, "blobs/sha256/" + std::string(digest.hex()), size_bytes, *checked));
+    }
+    return ok();
+  }
+
+ private:
+  struct Blob {
+    Descriptor descriptor;
+    Opener open;
   };
-  blobs.emplace(resolved.descriptor, text_opener(image.manifest_json));
-  blobs.emplace(resolved.manifest.config, text_opener(image.config_json));
-  for (const Descriptor& layer : resolved.manifest.layers) {
-    blobs.emplace(layer, [&image, &layer] { return image.open_layer(layer); });
-  }
-  RETURN_IF_ERROR(add_folder(tar, "blobs"));
-  RETURN_IF_ERROR(add_folder(tar, "blobs/sha256"));
-  for (const auto& [blob, open] : blobs) {
-    ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> content, open());
-    const std::unique_ptr<ByteSource> checked = verified(std::move(content), blob.digest, blob.size_bytes);
-    RETURN_IF_ERROR(add_file(tar, "blobs/sha256/" + std::string(blob.digest.hex()), blob.size_bytes, *checked));
-  }
-  return ok();
+  std::map<Digest, Blob> blobs_;
+};
+
+Status write_layout_tar(const std::filesystem::path& path, const BlobFolder& blobs, std::string index) {
+  ASSIGN_OR_RETURN(PendingFile file, PendingFile::create(path));
+  TarWriter tar(file);
+  RETURN_IF_ERROR(blobs.write(tar).in(path.string()));
+  RETURN_IF_ERROR(add_text(tar, "index.json", std::move(index)).in(path.string()));
+  RETURN_IF_ERROR(add_text(tar, "oci-layout", layout_marker()).in(path.string()));
+  RETURN_IF_ERROR(tar.finish().in(path.string()));
+  return file.commit();
 }
 
 // The uncompressed, verified tar of a layer.
@@ -126,16 +153,28 @@ Status add_docker_layers(TarWriter& tar, const ResolvedImage& resolved, const Im
 }  // namespace
 
 Result<Descriptor> write_oci_archive(const std::filesystem::path& path, const ImageContent& image) {
-  ASSIGN_OR_RETURN(const ResolvedImage resolved, assemble_image(image.manifest_json, image.config_json));
-  ASSIGN_OR_RETURN(std::string index, add_to_index("", resolved.descriptor, image.names));
-  ASSIGN_OR_RETURN(PendingFile file, PendingFile::create(path));
-  TarWriter tar(file);
-  RETURN_IF_ERROR(add_blobs(tar, resolved, image).in(path.string()));
-  RETURN_IF_ERROR(add_text(tar, "index.json", std::move(index)).in(path.string()));
-  RETURN_IF_ERROR(add_text(tar, "oci-layout", layout_marker()).in(path.string()));
-  RETURN_IF_ERROR(tar.finish().in(path.string()));
-  RETURN_IF_ERROR(file.commit());
-  return resolved.descriptor;
+  BlobFolder blobs;
+  ASSIGN_OR_RETURN(Descriptor descriptor, blobs.add(image));
+  ASSIGN_OR_RETURN(std::string index, add_to_index("", descriptor, image.names));
+  RETURN_IF_ERROR(write_layout_tar(path, blobs, std::move(index)));
+  return descriptor;
+}
+
+Status write_oci_archive(const std::filesystem::path& path, const std::vector<NamedContent>& contents) {
+  BlobFolder blobs;
+  std::string index;
+  for (const NamedContent& content : contents) {
+    std::optional<Descriptor> root;
+    for (const ImageContent& image : content.images) {
+      ASSIGN_OR_RETURN(root, blobs.add(image));
+    }
+    if (!content.index_json.empty()) {
+      ASSIGN_OR_RETURN(root, describe_index(content.index_json));
+      blobs.add_text(*root, content.index_json);
+    }
+    ASSIGN_OR_RETURN(index, add_to_index(index, *root, content.names));
+  }
+  return write_layout_tar(path, blobs, std::move(index));
 }
 
 Result<Descriptor> write_docker_archive(const std::filesystem::path& path, const ImageContent& image) {

@@ -12,6 +12,9 @@ namespace imagebuild::oci {
 // A tar of an OCI layout. Returns the manifest's descriptor.
 Result<Descriptor> write_oci_archive(const std::filesystem::path& file, const ImageContent& image);
 
+// The same for several images, and for indexes with their images.
+Status write_oci_archive(const std::filesystem::path& file, const std::vector<NamedContent>& contents);
+
 // What "docker load" reads: manifest.json, the config and the layers as uncompressed tars. Since a tar says a file's
 // size before its content, compressed layers are opened and unpacked twice. Returns the manifest's descriptor, which
 // itself is not in the archive: Docker knows the image by its config's digest.

@@ -60,4 +60,11 @@ struct ImageContent {
   std::function<Result<std::unique_ptr<ByteSource>>(const Descriptor&)> open_layer;
 };
 
+// The same for what may be an index of images for several platforms.
+struct NamedContent {
+  std::vector<Reference> names;
+  std::string index_json;            // Empty: there is one image, and the names are its.
+  std::vector<ImageContent> images;  // At least one; those of an index stand in it. Their own names do not count.
+};
+
 }  // namespace imagebuild::oci

@@ -105,6 +105,10 @@ Status LayoutWriter::put_blob(const Descriptor& blob, std::string_view content) 
 }
 
 Status LayoutWriter::add_image(const Descriptor& manifest, const std::vector<Reference>& names) {
+  return add_images({NamedImage{manifest, names}});
+}
+
+Status LayoutWriter::add_images(const std::vector<NamedImage>& images) {
   const std::string where = folder_.string();
   // The lock belongs to the folder's open file and goes with it, so that a killed writer holds nobody up.
   UniqueFd lock(::openat(root_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -112,9 +116,11 @@ Status LayoutWriter::add_image(const Descriptor& manifest, const std::vector<Ref
   while (::flock(lock.get(), LOCK_EX) != 0) {
     if (errno != EINTR) return system_error("cannot lock " + where, errno);
   }
-  ASSIGN_OR_RETURN(const std::string before, read_optional(root_.get(), "index.json", kMaxManifestBytes).in(where));
-  ASSIGN_OR_RETURN(const std::string after, add_to_index(before, manifest, names).in(where + "/index.json"));
-  RETURN_IF_ERROR(write_whole(root_.get(), "index.json", after).in(where));
+  ASSIGN_OR_RETURN(std::string index, read_optional(root_.get(), "index.json", kMaxManifestBytes).in(where));
+  for (const NamedImage& image : images) {
+    ASSIGN_OR_RETURN(index, add_to_index(index, image.descriptor, image.names).in(where + "/index.json"));
+  }
+  RETURN_IF_ERROR(write_whole(root_.get(), "index.json", index).in(where));
   return publish();
 }
 
@@ -127,9 +133,10 @@ Status LayoutWriter::publish() {
   return ok();
 }
 
-Result<Descriptor> write_oci_layout(const fs::path& folder, const ImageContent& image) {
+namespace {
+
+Result<Descriptor> put_image(LayoutWriter& writer, const ImageContent& image) {
   ASSIGN_OR_RETURN(const ResolvedImage resolved, assemble_image(image.manifest_json, image.config_json));
-  ASSIGN_OR_RETURN(LayoutWriter writer, LayoutWriter::open(folder));
   for (const Descriptor& layer : resolved.manifest.layers) {
     if (writer.has_blob(layer)) continue;
     ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> content, image.open_layer(layer));
@@ -137,8 +144,34 @@ Result<Descriptor> write_oci_layout(const fs::path& folder, const ImageContent& 
   }
   RETURN_IF_ERROR(writer.put_blob(resolved.manifest.config, image.config_json));
   RETURN_IF_ERROR(writer.put_blob(resolved.descriptor, image.manifest_json));
-  RETURN_IF_ERROR(writer.add_image(resolved.descriptor, image.names));
   return resolved.descriptor;
+}
+
+}  // namespace
+
+Result<Descriptor> write_oci_layout(const fs::path& folder, const ImageContent& image) {
+  RETURN_IF_ERROR(assemble_image(image.manifest_json, image.config_json));
+  ASSIGN_OR_RETURN(LayoutWriter writer, LayoutWriter::open(folder));
+  ASSIGN_OR_RETURN(Descriptor descriptor, put_image(writer, image));
+  RETURN_IF_ERROR(writer.add_image(descriptor, image.names));
+  return descriptor;
+}
+
+Status write_oci_layout(const fs::path& folder, const std::vector<NamedContent>& contents) {
+  ASSIGN_OR_RETURN(LayoutWriter writer, LayoutWriter::open(folder));
+  std::vector<NamedImage> entries;
+  for (const NamedContent& content : contents) {
+    std::optional<Descriptor> root;
+    for (const ImageContent& image : content.images) {
+      ASSIGN_OR_RETURN(root, put_image(writer, image));
+    }
+    if (!content.index_json.empty()) {
+      ASSIGN_OR_RETURN(root, describe_index(content.index_json));
+      RETURN_IF_ERROR(writer.put_blob(*root, content.index_json));
+    }
+    entries.push_back(NamedImage{std::move(*root), content.names});
+  }
+  return writer.add_images(entries);
 }
 
 }  // namespace imagebuild::oci

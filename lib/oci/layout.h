@@ -15,6 +15,12 @@
 
 namespace imagebuild::oci {
 
+// What index.json gets: a manifest or an index, and its names.
+struct NamedImage {
+  Descriptor descriptor;
+  std::vector<Reference> names;
+};
+
 // One process may write while others read: a blob gets its name when it is complete and verified, index.json changes in
 // one step, and two writers do not lose each other's entries. Not thread-safe itself.
 class LayoutWriter {
@@ -30,6 +36,8 @@ class LayoutWriter {
   Status put_blob(const Descriptor& blob, std::string_view content);
   // Enters a manifest (or an index) whose blobs are all stored; see add_to_index() for what happens to the others.
   Status add_image(const Descriptor& manifest, const std::vector<Reference>& names);
+  // Several in one step.
+  Status add_images(const std::vector<NamedImage>& images);
 
  private:
   LayoutWriter() = default;
@@ -42,5 +50,7 @@ class LayoutWriter {
 
 // Stores a whole image; returns the manifest's descriptor.
 Result<Descriptor> write_oci_layout(const std::filesystem::path& folder, const ImageContent& image);
+// Stores several, and indexes with their images.
+Status write_oci_layout(const std::filesystem::path& folder, const std::vector<NamedContent>& contents);
 
 }  // namespace imagebuild::oci

@@ -118,6 +118,11 @@ Result<std::string> add_to_index(std::string_view index_json, const Descriptor& 
   return json_text(document);
 }
 
+Result<Descriptor> describe_index(std::string_view json) {
+  ASSIGN_OR_RETURN(const Index index, Index::parse(json));
+  return Descriptor{.media_type = index.media_type, .digest = Digest::of(json), .size_bytes = json.size()};
+}
+
 Result<Descriptor> find_in_index(const Index& index, const std::string& name, const Platform& wanted) {
   Index matches;
   std::set<Digest> digests;

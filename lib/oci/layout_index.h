@@ -26,6 +26,9 @@ Status check_layout_marker(std::string_view text);
 Result<std::string> add_to_index(std::string_view index_json, const Descriptor& manifest,
                                  const std::vector<Reference>& names);
 
+// The descriptor of an index with that text.
+Result<Descriptor> describe_index(std::string_view json);
+
 // The entry that `name` means: a digest, the text of one of the two annotations, or a reference with the same full
 // name. Empty: the only image. Several entries of one name that differ in platform are one image; `wanted` chooses.
 // kNotFound and kInvalidInput (the name fits several images) list the names that there are.

@@ -1,4 +1,6 @@
 // Reads the image of an OCI layout, from a folder or from a tar of one.
+#include <optional>
+
 #include "oci/image_source.h"
 #include "oci/layout_index.h"
 #include "oci/member_files.h"
@@ -8,6 +10,7 @@ namespace imagebuild::oci {
 namespace {
 
 constexpr std::uint64_t kMaxMarkerBytes = 4096;
+constexpr int kMaxDepth = 4;  // Of indexes in indexes.
 
 class LayoutSource final : public ImageSource {
  public:
@@ -27,7 +30,7 @@ class LayoutSource final : public ImageSource {
   Result<ResolvedImage> resolve(const Platform& wanted) override {
     ASSIGN_OR_RETURN(const std::string text, files_->read("index.json", kMaxManifestBytes).in(where_));
     ASSIGN_OR_RETURN(const Index index, Index::parse(text).in(where_ + "/index.json"));
-    ASSIGN_OR_RETURN(const Descriptor root, find_in_index(index, name_, wanted).in(where_));
+    ASSIGN_OR_RETURN(const Descriptor root, find(index, wanted).in(where_));
     return resolve_image(root, wanted, [this](const Descriptor& blob) { return read(blob); }).in(where_);
   }
 
@@ -49,6 +52,27 @@ class LayoutSource final : public ImageSource {
     }
     ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> content, open_blob(blob));
     return read_all(*content, kMaxManifestBytes);
+  }
+
+  // A digest may also be that of an image in an index that the layout has.
+  Result<Descriptor> find(const Index& index, const Platform& wanted) {
+    Result<Descriptor> found = find_in_index(index, name_, wanted);
+    const Result<Digest> digest = Digest::parse(name_);
+    if (found.ok() || found.error().code != ErrorCode::kNotFound || !digest.ok()) return found;
+    ASSIGN_OR_RETURN(const std::optional<Descriptor> nested, find_below(index, *digest, 1));
+    return nested ? Result<Descriptor>(*nested) : found;
+  }
+
+  Result<std::optional<Descriptor>> find_below(const Index& index, const Digest& digest, int depth) {
+    for (const Descriptor& entry : index.manifests) {
+      if (entry.digest == digest) return std::optional(entry);
+      if (!media_type::is_index(entry.media_type) || depth == kMaxDepth) continue;
+      ASSIGN_OR_RETURN(const std::string text, read(entry));
+      ASSIGN_OR_RETURN(const Index inner, Index::parse(text).in("index " + entry.digest.str()));
+      ASSIGN_OR_RETURN(std::optional<Descriptor> found, find_below(inner, digest, depth + 1));
+      if (found) return found;
+    }
+    return std::optional<Descriptor>();
   }
 
   std::unique_ptr<MemberFiles> files_;

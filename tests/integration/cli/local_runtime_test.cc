@@ -88,7 +88,7 @@ struct LocalRuntimeTest : testing::Test {
 
   Result<api::StageReport> run(int stage, std::map<std::string, std::string> secrets = {}, std::stop_token stop = {},
                                const std::function<void()>& on_output = {}) {
-    plan.target = static_cast<int>(plan.stages.size()) - 1;
+    plan.targets = {{static_cast<int>(plan.stages.size()) - 1, plan.stages.back().platform, ""}};
     EXPECT_TRUE(write_file_atomically(settings.volume / api::volume::kPlan, plan.json()).ok());
     LocalRuntime runtime(settings, std::move(secrets), processes);
     const auto on_event = [&](const api::StageEvent& event) {

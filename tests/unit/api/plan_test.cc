@@ -59,7 +59,7 @@ Plan full_plan() {
   final.config.labels = {{"k", "v"}};
   final.author = "someone";
   plan.stages = {build, final};
-  plan.target = 1;
+  plan.targets = {{1, "linux/amd64", "final"}};
   plan.trees = {{NamedContext{"assets"}, {5, 1}},
                 {HttpDownload{"https://example.com/a.tgz", "sha256:00"}, {5, 1}},
                 {GitCheckout{"https://example.com/a.git", "v1", "sub", "abc", true, false}, {5, 1}}};
@@ -98,16 +98,20 @@ TEST_P(BrokenPlans, AreCorrupt) {
 INSTANTIATE_TEST_SUITE_P(
     Table, BrokenPlans,
     testing::Values(BrokenPlan{"NotJson", "{", "", "not JSON"},
-                    BrokenPlan{"OtherVersion", "\"version\":1", "\"version\":2", "version 2"},
+                    BrokenPlan{"OtherVersion", "\"version\":2", "\"version\":1", "version 1"},
                     BrokenPlan{"MissingMember", "\"epoch\":1700000000,", "", "plan.epoch is missing"},
                     BrokenPlan{"WrongType", "\"epoch\":1700000000", "\"epoch\":\"x\"", "plan.epoch is not an integer"},
                     BrokenPlan{"NeedOfALaterStage", "\"needs\":[0]", "\"needs\":[1]", "wrong need"},
                     BrokenPlan{"NegativeNeed", "\"needs\":[0]", "\"needs\":[-1]", "wrong need"},
-                    BrokenPlan{"TargetOutOfRange", "\"target\":1", "\"target\":2", "plan.target is out of range"},
+                    BrokenPlan{"TargetOutOfRange", "\"stage\":1}]", "\"stage\":2}]", "stage is out of range"},
                     BrokenPlan{"ImageOutOfRange", "\"image\":0", "\"image\":1", "out of range"},
                     BrokenPlan{"UnknownStep", "\"type\":\"workdir\"", "\"type\":\"teleport\"", "teleport"},
                     BrokenPlan{"EmptyCommand", "\"argv\":[\"/bin/sh\",\"-c\",\"make\"]", "\"argv\":[]", "no command"},
-                    BrokenPlan{"NegativeMode", "\"mode\":420", "\"mode\":-1", "negative"}),
+                    BrokenPlan{"NegativeMode", "\"mode\":438", "\"mode\":-1", "negative"},
+                    BrokenPlan{"UnknownMount", "\"type\":\"tmpfs\"", "\"type\":\"ramfs\"", "ramfs"},
+                    BrokenPlan{"UnknownSharing", "\"locked\"", "\"loose\"", "unknown sharing"},
+                    BrokenPlan{"TreeOutOfRange", "{\"tree\":0,\"type\":\"tree\"}", "{\"tree\":9,\"type\":\"tree\"}",
+                               "out of range"}),
     [](const auto& row) { return std::string(row.param.name); });
 
 TEST(BaseChain, GoesFromTheBottomUp) {

@@ -36,7 +36,7 @@ inline api::Plan four_stages() {
   plan.stages[2].needs = {0, 1};
   plan.stages[3].needs = {2};
   plan.stages[3].base = api::Scratch{};
-  plan.target = 3;
+  plan.targets = {{3, "linux/amd64", ""}};
   return plan;
 }
 

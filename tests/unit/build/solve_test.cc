@@ -81,7 +81,7 @@ TEST(Solve, MakesTheClassicTwoStagesIntoABuildStageThatExportsAndAFinalOneThatNe
   EXPECT_EQ(copy_at(final, 1).destination, "/app");
   EXPECT_TRUE(copy_at(final, 1).destination_is_folder);
   EXPECT_EQ(final.config.cmd, (Names{"./myapp"}));
-  EXPECT_EQ(plan.target, 1);
+  EXPECT_EQ(plan.targets, (std::vector<api::PlanTarget>{{1, oci::Platform::host().str(), ""}}));
 }
 
 TEST(Solve, LeavesOutStagesThatNobodyNeeds) {

@@ -133,7 +133,7 @@ class ClusterFixture : public testing::Test {
     api::Plan plan = sample_plan();
     plan.stages.resize(1);
     plan.stages[0].keep_layers = true;
-    plan.target = 0;
+    plan.targets = {{0, "linux/amd64", ""}};
     return plan;
   }
 

@@ -64,7 +64,7 @@ inline api::Plan sample_plan() {
   add("bundle", api::Scratch{}, {}, {kApp});
   add("check", api::Scratch{}, {run("/check")}, {kBundle});
   add("final", api::Scratch{}, {}, {kCheck});
-  plan.target = kFinal;
+  plan.targets = {{kFinal, "linux/amd64", ""}};
   return plan;
 }
 
