@@ -24,14 +24,18 @@ Status publish_by_flags(const PublishOptions& options, ProcessRunner& processes)
   request.volume = options.volume;
   request.outputs = {Output{Output::Kind::kRegistry, {}}};
   ASSIGN_OR_RETURN(request.reports, read_stage_reports(plan, options.volume));
+  if (api::target_names(plan).size() > 1) {
+    return Error{ErrorCode::kUnsupported, "the plan makes several images, but --tag names one"};
+  }
+  const std::string& target = plan.targets.front().name;
   for (const std::string& tag : options.tags) {
     ASSIGN_OR_RETURN(oci::Reference reference, oci::Reference::parse(tag));
-    request.tags.push_back(std::move(reference));
+    request.tags[target].push_back(std::move(reference));
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access, RegistryAccess::open(options.registries, processes));
   const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name); };
-  ASSIGN_OR_RETURN(const Published published, publish(plan, request, open, access->client()));
-  const std::string digest = published.descriptor.digest.str();
+  ASSIGN_OR_RETURN(const std::vector<Published> published, publish(plan, request, open, access->client()));
+  const std::string digest = published.front().descriptor.digest.str();
   if (!options.digest_file.empty()) RETURN_IF_ERROR(write_file_atomically(options.digest_file, digest));
   std::cout << digest << "\n";
   return ok();

@@ -17,9 +17,15 @@ Json plan_json(const api::Plan& plan) {
     for (const int need : stage.needs) needs.push_back(plan.stages[static_cast<std::size_t>(need)].name);
     stages.push_back({{"name", stage.name}, {"steps", stage.steps.size()}, {"needs", std::move(needs)}});
   }
-  return {{"event", "planSolved"},
-          {"stages", std::move(stages)},
-          {"target", plan.stages[static_cast<std::size_t>(plan.target)].name}};
+  const auto name_of = [&](const api::PlanTarget& target) {
+    return plan.stages[static_cast<std::size_t>(target.stage)].name;
+  };
+  Json json = {{"event", "planSolved"}, {"stages", std::move(stages)}, {"target", name_of(plan.targets.front())}};
+  if (plan.targets.size() == 1) return json;
+  for (const api::PlanTarget& target : plan.targets) {
+    json["targets"].push_back({{"stage", name_of(target)}, {"platform", target.platform}});
+  }
+  return json;
 }
 
 Json step_json(const api::PlanStage& stage, const api::StageEvent& event) {
@@ -48,13 +54,21 @@ Json step_json(const api::PlanStage& stage, const api::StageEvent& event) {
 }
 
 Json built_json(const ImageBuilt& built) {
-  return {{"event", "built"},
-          {"digest", built.image->descriptor.digest.str()},
-          {"configDigest", built.image->manifest.config.digest.str()},
-          {"names", built.names},
-          {"baseBytes", built.image->base_bytes},
-          {"newBytes", built.image->new_bytes},
-          {"exportedBytes", built.exported_bytes}};
+  const builder::Published& image = *built.image;
+  Json json = {{"event", "built"}, {"digest", image.descriptor.digest.str()}};
+  if (!image.is_index()) json["configDigest"] = image.platforms.front().manifest.config.digest.str();
+  json["names"] = built.names;
+  json["baseBytes"] = image.base_bytes;
+  json["newBytes"] = image.new_bytes;
+  json["exportedBytes"] = built.exported_bytes;
+  if (!image.target.empty()) json["target"] = image.target;
+  if (!image.is_index()) return json;
+  for (const builder::PlatformImage& platform : image.platforms) {
+    json["platforms"].push_back({{"platform", platform.wanted.str()},
+                                 {"digest", platform.descriptor.digest.str()},
+                                 {"configDigest", platform.manifest.config.digest.str()}});
+  }
+  return json;
 }
 
 Json failed_json(const BuildFailed& failed) {

@@ -1,6 +1,6 @@
 // Progress for programs: one JSON object a line. Members: "time" (seconds since the build began, with milliseconds),
 // "event", and by event:
-//   planSolved     stages [{name, steps, needs}], target
+//   planSolved     stages [{name, steps, needs}], target; of several images: targets [{stage, platform}]
 //   jobStarted     job (a number), name        jobDone      job, cached
 //   jobProgress    job, doneBytes, totalBytes  jobFailed    job, message (empty: given up)
 //   stageStarted   stage (its name)            stageEnded   stage, outcome: "done", "failed" or "stopped"
@@ -9,7 +9,8 @@
 //   stepOutput     stage, step, stream (1 or 2), data
 //   stepDone       stage, step, layerBytes
 //   warning        text
-//   built          digest, configDigest, names, baseBytes, newBytes, exportedBytes
+//   built          for each image: digest, configDigest, names, baseBytes, newBytes, exportedBytes; target, where
+//                  --target said it; an index has platforms [{platform, digest, configDigest}] and no configDigest
 //   failed         code, message, and for a step: stage, step, line, exitCode, logTail
 #pragma once
 

@@ -67,8 +67,20 @@ std::string dot_stage(const api::Plan& plan, int stage) {
   label += " (" + std::to_string(steps) + (steps == 1 ? " step)" : " steps)");
   std::string line = "  stage" + std::to_string(stage) + " [label=" + dot_quoted(label);
   if (!it.needs_container) line += ", style=dashed";
-  if (stage == plan.target) line += ", peripheries=2";
+  if (std::ranges::find(plan.targets, stage, &api::PlanTarget::stage) != plan.targets.end()) line += ", peripheries=2";
   return line + "];\n";
+}
+
+// "target app", or what is built for which platform.
+std::string targets_text(const api::Plan& plan) {
+  if (plan.targets.size() == 1) return "target " + stage_title(plan, plan.targets.front().stage);
+  std::vector<std::string> words;
+  for (const api::PlanTarget& target : plan.targets) {
+    std::string title = stage_title(plan, target.stage);
+    if (!title.ends_with(")")) title += " (" + target.platform + ")";
+    words.push_back(std::move(title));
+  }
+  return "targets " + joined(words, ", ");
 }
 
 }  // namespace
@@ -76,8 +88,7 @@ std::string dot_stage(const api::Plan& plan, int stage) {
 std::string plan_text(const api::Plan& plan) {
   const std::vector<int> wave = waves(plan);
   std::string text = plan.dockerfile + ": " + std::to_string(plan.stages.size()) +
-                     (plan.stages.size() == 1 ? " stage" : " stages") + ", target " + stage_title(plan, plan.target) +
-                     "\n";
+                     (plan.stages.size() == 1 ? " stage" : " stages") + ", " + targets_text(plan) + "\n";
   for (std::size_t i = 0; i < plan.stages.size(); ++i) {
     const api::PlanStage& stage = plan.stages[i];
     const int index = static_cast<int>(i);

@@ -12,6 +12,7 @@ const api::PlanStage& stage_at(const api::Plan& plan, int stage) {
   return plan.stages[static_cast<std::size_t>(stage)];
 }
 
+// Of a stage without a name: what the Dockerfile calls it is its index.
 bool is_number(const std::string& text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -43,8 +44,8 @@ std::string fixed(double value, int digits) {
 }  // namespace
 
 std::string stage_title(const api::Plan& plan, int stage) {
-  const std::string& name = stage_at(plan, stage).name;
-  return is_number(name) ? "stage-" + name : name;
+  const api::PlanStage& it = stage_at(plan, stage);
+  return is_number(api::written_name(it)) ? "stage-" + it.name : it.name;
 }
 
 bool is_shown(const api::Step& step) {

@@ -24,9 +24,8 @@ api::ImageStatus status_of(const Published& published, const oci::Reference& ima
   api::ImageStatus status;
   status.reference = image.with_digest(published.descriptor.digest).str();
   status.digest = published.descriptor.digest.str();
-  status.layers = static_cast<std::int64_t>(published.layers.size());
-  status.size_bytes =
-      static_cast<std::int64_t>(published.config_json.size() + published.base_bytes + published.new_bytes);
+  status.layers = static_cast<std::int64_t>(published.layer_count());
+  status.size_bytes = static_cast<std::int64_t>(published.size_bytes());
   return status;
 }
 
@@ -59,22 +58,24 @@ class Publication {
     ASSIGN_OR_RETURN(api::Plan plan, from_volume(read_plan(root)));
     RETURN_IF_ERROR(compute(plan));
     if (told_.failure) return ok();
-    for (const auto& [name, value] : spec_.output.labels) {
-      plan.stages[static_cast<std::size_t>(plan.target)].config.labels.insert_or_assign(name, value);
+    for (const api::PlanTarget& target : plan.targets) {
+      for (const auto& [name, value] : spec_.output.labels) {
+        plan.stages[static_cast<std::size_t>(target.stage)].config.labels.insert_or_assign(name, value);
+      }
     }
     PublishRequest wanted;
     wanted.volume = root;
     ASSIGN_OR_RETURN(wanted.reports, from_volume(read_stage_reports(plan, root)));
     ASSIGN_OR_RETURN(const oci::Reference image, oci::Reference::parse(spec_.output.image));
-    wanted.tags = tags_of(spec_.output, image);
+    wanted.tags[plan.targets.front().name] = tags_of(spec_.output, image);
     wanted.outputs = {Output{Output::Kind::kRegistry, {}}};
     wanted.annotations = spec_.output.annotations;
     ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access,
                      RegistryAccess::open(job_registries(request_.job, request_.registries_file), processes_));
     const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name, stop_); };
     log("pushing " + image.str());
-    ASSIGN_OR_RETURN(const Published published, publish(plan, wanted, open, access->client(), stop_));
-    told_.image = status_of(published, image);
+    ASSIGN_OR_RETURN(const std::vector<Published> published, publish(plan, wanted, open, access->client(), stop_));
+    told_.image = status_of(published.front(), image);
     log("pushed " + told_.image->reference);
     return ok();
   }

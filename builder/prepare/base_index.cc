@@ -25,13 +25,15 @@ Result<archive::TreeIndex> read_base_index(oci::ImageSource& image, const oci::P
   return index;
 }
 
-Status write_base_indexes(const api::Plan& plan, const OpenImage& open_image, const oci::Platform& platform,
-                          const std::filesystem::path& volume) {
+Status write_base_indexes(const api::Plan& plan, const OpenImage& open_image, const std::filesystem::path& volume) {
   for (std::size_t i = 0; i < plan.images.size(); ++i) {
     const api::BaseImage& image = plan.images[i];
     ASSIGN_OR_RETURN(const std::unique_ptr<oci::ImageSource> source, open_image(image.reference));
-    const Result<archive::TreeIndex> index = read_base_index(*source, platform);
-    if (!index.ok()) return index.error().in("image '" + image.name + "'");
+    const std::string where = "image '" + image.name + "'";
+    const Result<oci::ImageConfig> config = oci::ImageConfig::parse(image.config_json);
+    if (!config.ok()) return config.error().in(where);
+    const Result<archive::TreeIndex> index = read_base_index(*source, config->platform);
+    if (!index.ok()) return index.error().in(where);
     const std::filesystem::path file = volume / api::volume::base_index(static_cast<int>(i));
     std::error_code error;
     std::filesystem::create_directories(file.parent_path(), error);

@@ -14,11 +14,10 @@ namespace imagebuild::builder {
 // The files whose content the index keeps: etc/passwd and etc/group.
 const std::vector<std::string>& base_index_content();
 
-// Streams every layer of the image once, keeping nothing on disk.
+// Streams every layer of the image for that platform once, keeping nothing on disk.
 Result<archive::TreeIndex> read_base_index(oci::ImageSource& image, const oci::Platform& platform);
 
 // The index of each image of the plan, to the volume.
-Status write_base_indexes(const api::Plan& plan, const OpenImage& open_image, const oci::Platform& platform,
-                          const std::filesystem::path& volume);
+Status write_base_indexes(const api::Plan& plan, const OpenImage& open_image, const std::filesystem::path& volume);
 
 }  // namespace imagebuild::builder

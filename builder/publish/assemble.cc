@@ -1,5 +1,6 @@
 #include <array>
 #include <ctime>
+#include <set>
 #include <utility>
 
 #include "api/volume.h"
@@ -88,22 +89,24 @@ Status add_stage(const api::Plan& plan, int stage_index, const api::StageReport&
                "the report of stage '" + stage.name + "' has a layer for a step that it does not have"};
 }
 
-}  // namespace
-
-Result<Published> assemble(const api::Plan& plan, const std::vector<api::StageReport>& reports,
-                           const std::map<std::string, std::string>& annotations) {
-  const api::PlanStage& target = plan.stages[static_cast<std::size_t>(plan.target)];
-  ASSIGN_OR_RETURN(Image image, start_from(api::root_image(plan, plan.target)));
-  for (const int stage : api::base_chain(plan, plan.target)) {
+Result<PlatformImage> assemble_platform(const api::Plan& plan, const api::PlanTarget& wanted,
+                                        const std::vector<api::StageReport>& reports,
+                                        const std::map<std::string, std::string>& annotations) {
+  const api::PlanStage& target = plan.stages[static_cast<std::size_t>(wanted.stage)];
+  ASSIGN_OR_RETURN(Image image, start_from(api::root_image(plan, wanted.stage)));
+  for (const int stage : api::base_chain(plan, wanted.stage)) {
     RETURN_IF_ERROR(add_stage(plan, stage, reports[static_cast<std::size_t>(stage)], image));
   }
   image.config.created = timestamp(plan.epoch_s);
   image.config.author = target.author;
   image.config.config = target.config;
   ASSIGN_OR_RETURN(image.config.platform, oci::Platform::parse(target.platform));
+  ASSIGN_OR_RETURN(oci::Platform platform, oci::Platform::parse(wanted.platform));
 
   std::string config_json = image.config.json();
-  Published published{
+  PlatformImage made{
+      .stage = wanted.stage,
+      .wanted = std::move(platform),
       .manifest = {std::string(media_type::kOciManifest),
                    oci::Descriptor{
                        std::string(media_type::kOciConfig), oci::Digest::of(config_json), config_json.size(), {}, {}},
@@ -113,14 +116,72 @@ Result<Published> assemble(const api::Plan& plan, const std::vector<api::StageRe
       .layers = std::move(image.layers),
       .descriptor = {std::string(media_type::kOciManifest), oci::Digest::of(""), 0, {}, {}},
       .config_json = std::move(config_json)};
-  for (const ImageLayer& layer : published.layers) {
-    published.manifest.layers.push_back(layer.blob);
-    (layer.file.empty() ? published.base_bytes : published.new_bytes) += layer.blob.size_bytes;
+  for (const ImageLayer& layer : made.layers) made.manifest.layers.push_back(layer.blob);
+  made.manifest_json = made.manifest.json();
+  made.descriptor.digest = oci::Digest::of(made.manifest_json);
+  made.descriptor.size_bytes = made.manifest_json.size();
+  return made;
+}
+
+// Calls for every layer of every platform, but for a layer that an earlier platform has.
+template <class Visit>
+void each_layer(const std::vector<PlatformImage>& platforms, const Visit& visit) {
+  std::set<oci::Digest> earlier;
+  for (const PlatformImage& image : platforms) {
+    for (const ImageLayer& layer : image.layers) {
+      if (!earlier.contains(layer.blob.digest)) visit(layer);
+    }
+    for (const ImageLayer& layer : image.layers) earlier.insert(layer.blob.digest);
   }
-  published.manifest_json = published.manifest.json();
-  published.descriptor.digest = oci::Digest::of(published.manifest_json);
-  published.descriptor.size_bytes = published.manifest_json.size();
-  return published;
+}
+
+// OCI image-spec, image-index.md.
+void add_index(const std::map<std::string, std::string>& annotations, Published& published) {
+  oci::Index index{std::string(media_type::kOciIndex), {}, annotations};
+  for (const PlatformImage& image : published.platforms) {
+    oci::Descriptor entry = image.descriptor;
+    entry.platform = image.wanted;
+    index.manifests.push_back(std::move(entry));
+  }
+  published.index_json = index.json();
+  published.descriptor = {index.media_type, oci::Digest::of(published.index_json), published.index_json.size(), {}, {}};
+}
+
+}  // namespace
+
+std::uint64_t Published::size_bytes() const {
+  std::uint64_t bytes = base_bytes + new_bytes;
+  std::set<oci::Digest> configs;
+  for (const PlatformImage& image : platforms) {
+    if (configs.insert(image.manifest.config.digest).second) bytes += image.config_json.size();
+  }
+  return bytes;
+}
+
+std::size_t Published::layer_count() const {
+  std::size_t count = 0;
+  each_layer(platforms, [&](const ImageLayer&) { ++count; });
+  return count;
+}
+
+Result<std::vector<Published>> assemble(const api::Plan& plan, const std::vector<api::StageReport>& reports,
+                                        const std::map<std::string, std::string>& annotations) {
+  std::vector<Published> all;
+  for (const std::string& name : api::target_names(plan)) {
+    std::vector<PlatformImage> platforms;
+    for (const api::PlanTarget& target : api::targets_named(plan, name)) {
+      ASSIGN_OR_RETURN(PlatformImage image, assemble_platform(plan, target, reports, annotations));
+      platforms.push_back(std::move(image));
+    }
+    oci::Descriptor first = platforms.front().descriptor;
+    Published published{name, std::move(platforms), {}, std::move(first)};
+    if (published.platforms.size() > 1) add_index(annotations, published);
+    each_layer(published.platforms, [&](const ImageLayer& layer) {
+      (layer.file.empty() ? published.base_bytes : published.new_bytes) += layer.blob.size_bytes;
+    });
+    all.push_back(std::move(published));
+  }
+  return all;
 }
 
 }  // namespace imagebuild::builder

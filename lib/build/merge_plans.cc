@@ -105,11 +105,11 @@ void PlanMerger::add(const api::Plan& plan, const std::string& target, const std
   }
 }
 
-// Whoever asks for arm64 and gets amd64 should know.
+// Whoever takes the arm64 image of an index and gets amd64 should know.
 void PlanMerger::warn_of_other_platforms() {
   for (const api::PlanTarget& target : merged_.targets) {
     const api::PlanStage& stage = merged_.stages[static_cast<std::size_t>(target.stage)];
-    if (stage.platform == target.platform) continue;
+    if (stage.platform == target.platform || api::targets_named(merged_, target.name).size() == 1) continue;
     merged_.warnings.push_back(
         {"", "the image for " + target.platform + " is one for " + stage.platform + ", since its FROM says --platform",
          stage.at});

@@ -192,7 +192,7 @@ std::string Index::json() const {
 
 Result<Descriptor> Index::choose(const Platform& wanted) const {
   const Descriptor* best = nullptr;
-  int best_fit = -1;
+  int best_fit = 0;
   const Descriptor* unlabelled = nullptr;
   std::size_t unlabelled_count = 0;
   for (const Descriptor& entry : manifests) {
@@ -201,7 +201,7 @@ Result<Descriptor> Index::choose(const Platform& wanted) const {
       unlabelled = &entry;
       ++unlabelled_count;
     } else if (const auto fit = wanted.fit(*entry.platform);
-               media_type::is_manifest(entry.media_type) && fit && *fit > best_fit) {
+               media_type::is_manifest(entry.media_type) && fit && (best == nullptr || *fit > best_fit)) {
       best = &entry;
       best_fit = *fit;
     }

@@ -168,7 +168,13 @@ std::string Platform::str() const {
 }
 
 std::optional<int> Platform::fit(const Platform& image) const {
-  if (image.os_ != os_ || image.architecture_ != architecture_) return std::nullopt;
+  constexpr int kBelowOwnArchitecture = -10'000;
+  if (image.os_ != os_) return std::nullopt;
+  if (architecture_ == "amd64" && image.architecture_ == "386") return kBelowOwnArchitecture;
+  if (architecture_ == "arm64" && image.architecture_ == "arm") {
+    return kBelowOwnArchitecture + version(image.variant_).value_or(0);
+  }
+  if (image.architecture_ != architecture_) return std::nullopt;
   if (image.variant_ == variant_) return std::numeric_limits<int>::max();
   if (image.variant_.empty()) return 0;
   const std::optional<int> have = version_of(architecture_, variant_);

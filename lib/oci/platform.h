@@ -27,8 +27,8 @@ class Platform {
   std::string str() const;                                 // "linux/arm/v7"
   // Whether an image for `image` runs on this platform (an image without a variant runs on every variant).
   bool accepts(const Platform& image) const { return fit(image).has_value(); }
-  // How well an image for `image` suits this platform, bigger being better; nothing if it does not run here. An older
-  // variant of the same architecture does run: arm/v6 on arm/v7, amd64 on amd64/v3.
+  // How well an image for `image` suits this platform, bigger being better; nothing if it does not run here. As with
+  // containerd older variants do run (arm/v6 on arm/v7, amd64 on amd64/v3), and last 386 on amd64 and arm on arm64.
   std::optional<int> fit(const Platform& image) const;
   auto operator<=>(const Platform&) const = default;
 

@@ -51,7 +51,7 @@ inline api::Plan sample_plan() {
   image.needs = {0};
   image.keep_layers = true;
   plan.stages = {build, image};
-  plan.target = 1;
+  plan.targets = {{1, "linux/amd64", ""}};
   return plan;
 }
 

@@ -15,10 +15,12 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-builder::Published sample_image() {
+builder::PlatformImage sample_platform(const std::string& platform) {
   const oci::Digest config = oci::Digest::of("config");
   const oci::Digest manifest = oci::Digest::of("manifest");
-  return builder::Published{
+  return builder::PlatformImage{
+      .stage = 1,
+      .wanted = *oci::Platform::parse(platform),
       .manifest = oci::Manifest{std::string(oci::media_type::kOciManifest),
                                 oci::Descriptor{std::string(oci::media_type::kOciConfig), config, 6, {}, {}},
                                 {},
@@ -26,9 +28,23 @@ builder::Published sample_image() {
       .manifest_json = "",
       .layers = {},
       .descriptor = oci::Descriptor{std::string(oci::media_type::kOciManifest), manifest, 8, {}, {}},
-      .config_json = "",
-      .base_bytes = 900'000,
-      .new_bytes = 200'000};
+      .config_json = ""};
+}
+
+std::vector<builder::Published> sample_image() {
+  builder::PlatformImage image = sample_platform("linux/amd64");
+  const oci::Descriptor descriptor = image.descriptor;
+  return {builder::Published{"", {std::move(image)}, "", descriptor, 900'000, 200'000}};
+}
+
+std::vector<builder::Published> sample_index() {
+  return {
+      builder::Published{"",
+                         {sample_platform("linux/amd64"), sample_platform("linux/arm64")},
+                         "index",
+                         oci::Descriptor{std::string(oci::media_type::kOciIndex), oci::Digest::of("index"), 5, {}, {}},
+                         900'000,
+                         200'000}};
 }
 
 std::vector<api::StageReport> sample_reports() {
@@ -43,7 +59,7 @@ std::vector<api::StageReport> sample_reports() {
 }
 
 TEST(SummaryTest, SaysHowMuchSmallerTheImageIsThanItsLargestBuildStage) {
-  const std::vector<oci::Reference> tags = {*oci::Reference::parse("localhost:5000/app:1")};
+  const builder::TargetTags tags = {{"", {*oci::Reference::parse("localhost:5000/app:1")}}};
   const std::vector<builder::Output> outputs = {{builder::Output::Kind::kRegistry, {}},
                                                 {builder::Output::Kind::kOciArchive, "app.tar"}};
   EXPECT_EQ(summary(sample_plan(), sample_reports(), sample_image(), tags, outputs),
@@ -61,12 +77,40 @@ TEST(SummaryTest, ComparesNothingWhenNoBuildStageIsLarger) {
 }
 
 TEST(SummaryTest, WritesBuildKitsMetadata) {
-  const auto json = nlohmann::json::parse(
-      metadata_json(sample_image(), {*oci::Reference::parse("a:1"), *oci::Reference::parse("localhost:5000/b")}));
+  const auto json = nlohmann::json::parse(metadata_json(
+      sample_image(), {{"", {*oci::Reference::parse("a:1"), *oci::Reference::parse("localhost:5000/b")}}}));
   EXPECT_EQ(json["containerimage.digest"], oci::Digest::of("manifest").str());
   EXPECT_EQ(json["containerimage.config.digest"], oci::Digest::of("config").str());
   EXPECT_EQ(json["containerimage.descriptor"]["size"], 8);
   EXPECT_EQ(json["image.name"], "docker.io/library/a:1,localhost:5000/b:latest");
+}
+
+TEST(SummaryTest, NamesEachPlatformOfAnIndex) {
+  const builder::TargetTags tags = {{"", {*oci::Reference::parse("localhost:5000/app:1")}}};
+  const std::string text = summary(sample_plan(), sample_reports(), sample_index(), tags, {{}});
+  const std::string manifest = oci::Digest::of("manifest").str();
+  EXPECT_THAT(text, HasSubstr("\nlinux/amd64 " + manifest + "\nlinux/arm64 " + manifest +
+                              "\npushed localhost:5000/app:1\n" + oci::Digest::of("index").str() + "\n"));
+}
+
+TEST(SummaryTest, TellsTheImagesOfSeveralTargetsApart) {
+  std::vector<builder::Published> images = {sample_image()[0], sample_index()[0]};
+  images[0].target = "a";
+  images[1].target = "b";
+  const builder::TargetTags tags = {{"a", {*oci::Reference::parse("r/a")}}, {"b", {*oci::Reference::parse("r/b")}}};
+  const std::string text = summary(sample_plan(), sample_reports(), images, tags, {{}});
+  EXPECT_THAT(text, HasSubstr("image of target 'a' 1.1 MB"));
+  EXPECT_THAT(text, HasSubstr("pushed r/a:latest\n" + oci::Digest::of("manifest").str() + "\nimage of target 'b'"));
+  const auto json = nlohmann::json::parse(metadata_json(images, tags));
+  EXPECT_EQ(json["a"]["containerimage.digest"], oci::Digest::of("manifest").str());
+  EXPECT_EQ(json["b"]["containerimage.digest"], oci::Digest::of("index").str());
+  EXPECT_FALSE(json["b"].contains("containerimage.config.digest"));
+  EXPECT_EQ(json["b"]["image.name"], "docker.io/r/b:latest");
+}
+
+TEST(SummaryTest, TheIdOfAnIndexIsItsDigest) {
+  EXPECT_EQ(image_id(sample_image()[0]), oci::Digest::of("config").str());
+  EXPECT_EQ(image_id(sample_index()[0]), oci::Digest::of("index").str());
 }
 
 api::Failure failed_make() {

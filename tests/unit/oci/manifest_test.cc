@@ -148,6 +148,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Choice{"FirstOfEqual", {"linux/amd64", "linux/amd64"}, "linux/amd64", 0},
                     Choice{"ExactVariant", {"linux/arm/v6", "linux/arm/v7"}, "linux/arm/v7", 1},
                     Choice{"OlderVariant", {"linux/arm/v5", "linux/arm/v6"}, "linux/arm/v7", 1},
+                    Choice{"OwnArchitectureFirst", {"linux/arm/v8", "linux/arm64"}, "linux/arm64/v9", 1},
+                    Choice{"Runs32Bits", {"linux/arm/v6", "linux/arm/v7", "linux/s390x"}, "linux/arm64", 1},
                     Choice{"V8IsPlain", {"linux/arm64/v8"}, "linux/arm64", 0},
                     Choice{"NeverNewer", {"linux/arm/v7"}, "linux/arm/v6", -1},
                     Choice{"NeverAttestation", {"unknown/unknown"}, "linux/amd64", -1},

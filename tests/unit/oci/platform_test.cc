@@ -71,7 +71,9 @@ TEST(Platform, AcceptsOlderVariantsOfItsArchitecture) {
       {"linux/arm/v7", "linux/arm/v6", true},     {"linux/arm/v6", "linux/arm/v7", false},
       {"linux/arm64", "linux/arm64/v8", true},    {"linux/arm64/v9", "linux/arm64", true},
       {"linux/arm64", "linux/arm64/v9", false},   {"linux/arm64/v8.2", "linux/arm64/v8.1", true},
-      {"linux/arm64", "linux/arm/v7", false},     {"linux/amd64", "linux/amd64/fast", false},
+      {"linux/arm64", "linux/arm/v7", true},      {"linux/amd64", "linux/amd64/fast", false},
+      {"linux/amd64", "linux/386", true},         {"linux/386", "linux/amd64", false},
+      {"linux/arm/v7", "linux/arm64", false},
   };
   for (const Acceptance& row : rows) {
     EXPECT_EQ(Platform::parse(row.wanted)->accepts(*Platform::parse(row.image)), row.accepted)
@@ -83,6 +85,9 @@ TEST(Platform, PrefersTheNearestVariant) {
   const Platform wanted = *Platform::parse("linux/arm/v7");
   EXPECT_GT(wanted.fit(*Platform::parse("linux/arm/v7")), wanted.fit(*Platform::parse("linux/arm/v6")));
   EXPECT_GT(wanted.fit(*Platform::parse("linux/arm/v6")), wanted.fit(*Platform::parse("linux/arm/v5")));
+  const Platform arm64 = *Platform::parse("linux/arm64/v9");
+  EXPECT_GT(arm64.fit(*Platform::parse("linux/arm64")), arm64.fit(*Platform::parse("linux/arm/v8")));
+  EXPECT_GT(arm64.fit(*Platform::parse("linux/arm/v7")), arm64.fit(*Platform::parse("linux/arm/v6")));
 }
 
 }  // namespace
