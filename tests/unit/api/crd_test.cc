@@ -80,9 +80,10 @@ TEST(Crd, TellsServerSideApplyHowToMergeEveryList) {
     }
   });
   EXPECT_THAT(mistakes, IsEmpty());
-  const std::map<std::string, std::string> kMaps = {{"spec.buildArgs", "name"},        {"spec.secrets", "id"},
-                                                    {"spec.imagePullSecrets", "name"}, {"spec.stages", "name"},
-                                                    {"status.conditions", "type"},     {"status.stages", "name"}};
+  const std::map<std::string, std::string> kMaps = {
+      {"spec.buildArgs", "name"}, {"spec.contexts", "name"}, {"spec.secrets", "id"},
+      {"spec.extraHosts", "ip"},  {"spec.ulimits", "name"},  {"spec.imagePullSecrets", "name"},
+      {"spec.stages", "name"},    {"status.stages", "name"}, {"status.conditions", "type"}};
   std::map<std::string, std::string> maps;
   walk_schema("", crd_schema(), [&](const std::string& name, const YAML::Node& schema) {
     if (const YAML::Node keys = schema["x-kubernetes-list-map-keys"]) maps[name] = keys[0].as<std::string>();
@@ -108,7 +109,8 @@ TEST(Crd, BoundsWhateverAUserWrites) {
   walk_schema("spec", crd_schema()["properties"]["spec"], [&](const std::string& name, const YAML::Node& schema) {
     if (!schema["type"]) return;
     const std::string type = schema["type"].as<std::string>();
-    if (type == "string" && !schema["maxLength"] && !schema["enum"] && name != "spec.source.http.sha256") {
+    const bool is_checksum = name.ends_with(".http.sha256");  // Bounded by its pattern.
+    if (type == "string" && !schema["maxLength"] && !schema["enum"] && !is_checksum) {
       mistakes.push_back(name + ": no maxLength or enum");
     }
     if (type == "array" && !schema["maxItems"]) mistakes.push_back(name + ": no maxItems");
@@ -139,6 +141,10 @@ TEST(Crd, AsksForExactlyOneByRulesWithAMessage) {
     if (kind != "subPath") {
       EXPECT_THAT(rules["spec.source"], testing::HasSubstr("has(self." + kind + ")"));
     }
+  }
+  ASSERT_TRUE(rules.contains("spec.contexts[]"));
+  for (const char* kind : {"image", "git", "http", "inline", "configMapRef", "persistentVolumeClaim"}) {
+    EXPECT_THAT(rules["spec.contexts[]"], testing::HasSubstr(std::string("has(self.") + kind + ")"));
   }
   EXPECT_TRUE(rules.contains("spec.buildArgs[]"));
   EXPECT_TRUE(rules.contains("spec.artifacts"));
@@ -205,6 +211,13 @@ TEST(Crd, LosesNothingBetweenReadingAndWriting) {
   ASSERT_FALSE(build->spec_error) << build->spec_error->message;
   EXPECT_EQ(json::parse(spec_json(build->spec)), document["spec"]);
   EXPECT_EQ(json::parse(status_json(build->status)), document["status"]);
+}
+
+TEST(Crd, HasTheLimitsThatRunCanHave) {
+  std::vector<std::string> words;
+  const YAML::Node ulimits = crd_schema()["properties"]["spec"]["properties"]["ulimits"];
+  for (const auto& word : ulimits["items"]["properties"]["name"]["enum"]) words.push_back(word.as<std::string>());
+  EXPECT_THAT(words, testing::ElementsAreArray(kRunLimitNames));
 }
 
 // Every word of an enum can be read.

@@ -30,5 +30,22 @@ TEST(References, NameTheSourcesOfFilesButNoUnusedStorageClass) {
   EXPECT_THAT(references(spec), testing::ElementsAre(Reference{kConfigMap, "ctx", ""}, Reference{kClaim, "src", ""}));
 }
 
+TEST(References, NameWhatContextsKeysAndCachesNeed) {
+  using enum Reference::Kind;
+  ImageBuildSpec spec;
+  spec.artifacts.transport = Transport::kRegistry;
+  spec.contexts.resize(4);
+  spec.contexts[0].image = "registry.example/base:1";
+  spec.contexts[1].files.git = GitSource{.url = "https://git.example/a", .secret = SecretRef{"git"}};
+  spec.contexts[2].files.config_map = ConfigMapRef{"ctx"};
+  spec.contexts[3].files.claim = ClaimSource{"assets"};
+  spec.ssh = {{"", {"keys", "id_ed25519"}}};
+  spec.cache_mounts.claim = ClaimSource{"caches"};
+  EXPECT_THAT(references(spec),
+              testing::ElementsAre(Reference{kSecret, "git", ""}, Reference{kSecret, "keys", "id_ed25519"},
+                                   Reference{kConfigMap, "ctx", ""}, Reference{kClaim, "assets", ""},
+                                   Reference{kClaim, "caches", ""}));
+}
+
 }  // namespace
 }  // namespace imagebuild::api

@@ -19,6 +19,7 @@ Told everything() {
   told.cached = {0, 2};
   told.source = SourceStatus{"main@sha1:aa", "sha256:bb"};
   told.image = ImageStatus{.reference = "r/app@sha256:cc", .digest = "sha256:cc", .size_bytes = 5, .layers = 2};
+  told.warnings = {{"BuildToolsInImage", "gcc is in the image", {4, 1}}, {"", "a remark", {}}};
   told.plan_json = R"({"version":1})";
   return told;
 }
@@ -52,6 +53,16 @@ TEST(Told, FitsIntoATerminationMessageWithTheNewestLines) {
   EXPECT_EQ(back->plan_json, "");
   ASSERT_FALSE(back->failure->log_tail.empty());
   EXPECT_EQ(back->failure->log_tail.back(), "the last line");
+}
+
+TEST(Told, RatherHasFewerWarningsThanFewerLinesOfTheLog) {
+  Told told = everything();
+  told.warnings.assign(100, {"Rule", std::string(100, 'x'), {1, 1}});
+  const auto back = Told::parse(told.short_json(4096));
+  ASSERT_TRUE(back.ok());
+  EXPECT_LT(back->warnings.size(), 40U);
+  EXPECT_FALSE(back->warnings.empty());
+  EXPECT_EQ(back->failure->log_tail, told.failure->log_tail);
 }
 
 TEST(Told, CutsAMessageThatIsTooLong) {
