@@ -17,7 +17,7 @@ class Difference:
     theirs: str
 
     def __str__(self) -> str:
-        return f"{self.key}\n      ours:    {self.ours}\n      Buildah: {self.theirs}"
+        return f"{self.key}\n      ours:  {self.ours}\n      other: {self.theirs}"
 
 
 def compare(ours: tuple[Tree, dict], theirs: tuple[Tree, dict], history_below: int) -> list[Difference]:

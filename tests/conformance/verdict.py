@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 import pathlib
 
-_GOLDENS = pathlib.Path(__file__).resolve().parent / "golden"
+GOLDENS = pathlib.Path(__file__).resolve().parent / "golden"
 
 
 @dataclasses.dataclass
@@ -17,7 +17,7 @@ class Verdict:
 
 
 def golden_path(name: str) -> pathlib.Path:
-    return _GOLDENS / f"{name}.txt"
+    return GOLDENS / f"{name}.txt"
 
 
 def golden_problems(name: str, rendered: str, write: bool) -> list[str]:

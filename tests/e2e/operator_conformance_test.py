@@ -98,7 +98,7 @@ class OperatorConformanceTest(OperatorTestCase):
         try:
             return self.wait_ready(self.object_name(case), 600)["image"]["digest"]
         except AssertionError as failure:
-            return str(failure)
+            return self.status(self.object_name(case)).get("failure", {}).get("message") or str(failure)
 
 
 if __name__ == "__main__":
