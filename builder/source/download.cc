@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -19,12 +20,16 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+Error too_large() {
+  return Error{ErrorCode::kLimit, "it is larger than the builder downloads"};
+}
+
 // Takes at most so many bytes.
 class BoundedSink final : public ByteSink {
  public:
   BoundedSink(ByteSink& next, std::uint64_t max_bytes) : next_(next), left_(max_bytes) {}
   Status write(std::span<const std::byte> bytes) override {
-    if (bytes.size() > left_) return Error{ErrorCode::kLimit, "it is larger than the builder downloads"};
+    if (bytes.size() > left_) return too_large();
     left_ -= bytes.size();
     return next_.write(bytes);
   }
@@ -39,12 +44,12 @@ class Download {
   Download(const DownloadRequest& request, const http::Url& url, http::HttpTransport& transport, std::stop_token stop)
       : request_(request), url_(url), transport_(transport), stop_(std::move(stop)) {}
 
-  Result<oci::Digest> run() {
+  Result<Downloaded> run() {
     http::Retrier retrier(request_.retry, request_.seams, stop_);
     while (true) {
       std::optional<std::chrono::milliseconds> wish;
-      Result<oci::Digest> digest = attempt(retrier, wish);
-      if (digest.ok() || !retrier.again(digest.error(), wish)) return digest;
+      Result<Downloaded> file = attempt(retrier, wish);
+      if (file.ok() || !retrier.again(file.error(), wish)) return file;
     }
   }
 
@@ -52,12 +57,13 @@ class Download {
   // The host is all of the address that is shown: the rest may be a signature.
   std::string where() const { return url_.host_port(); }
 
-  Result<oci::Digest> attempt(const http::Retrier& retrier, std::optional<std::chrono::milliseconds>& wish) {
+  Result<Downloaded> attempt(const http::Retrier& retrier, std::optional<std::chrono::milliseconds>& wish) {
     ASSIGN_OR_RETURN(http::Response response, send());
     if (response.status != 200) {
       wish = retrier.wish_of(response);
       return refusal(response.status);
     }
+    if (announced_bytes(response) > request_.max_bytes) return too_large().in("the download from " + where());
     ASSIGN_OR_RETURN(UniqueFd fd, open_file(request_.file, O_WRONLY | O_CREAT | O_TRUNC, 0600));
     FileSink file(std::move(fd));
     BoundedSink bounded(file, request_.max_bytes);
@@ -65,7 +71,19 @@ class Download {
     const auto body = stoppable(std::move(response.body), stop_);
     const Result<std::uint64_t> copied = copy_stream(*body, hashing);
     if (!copied.ok()) return copied.error().in("the download from " + where());
-    return hashing.finish();
+    return Downloaded{hashing.finish(), modified(response)};
+  }
+
+  static std::uint64_t announced_bytes(const http::Response& response) {
+    const std::string text = response.headers.find("Content-Length").value_or("");
+    std::uint64_t bytes = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+    return error == std::errc::result_out_of_range ? UINT64_MAX : bytes;
+  }
+
+  static std::int64_t modified(const http::Response& response) {
+    const auto time = http::parse_http_date(response.headers.find("Last-Modified").value_or(""));
+    return time ? std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count() : 0;
   }
 
   Result<http::Response> send() {
@@ -83,7 +101,7 @@ class Download {
       if (!next.ok()) return next.error().in(where() + " redirects to an address that is not one");
       if (url.scheme() == "https" && next->scheme() == "http" && request_.sha256.empty()) {
         return Error{ErrorCode::kDenied, where() +
-                                             " redirects from https to http; say the sha256 of the content, "
+                                             " redirects from https to http; say the checksum of the content, "
                                              "or name an address that does not"};
       }
       url = std::move(*next);
@@ -102,7 +120,7 @@ class Download {
     if (status == 401 || status == 403) {
       return {ErrorCode::kDenied, request_.credential
                                       ? where() + " refused the credentials" + answer
-                                      : where() + " wants credentials: name a Secret in secretRef" + answer};
+                                      : where() + " wants credentials: " + request_.credentials_hint + answer};
     }
     if (status == 404 || status == 410) return {ErrorCode::kNotFound, "there is no such file on " + where() + answer};
     if (http::is_transient(status) || status >= 500) return {ErrorCode::kUnavailable, where() + " failed" + answer};
@@ -117,12 +135,13 @@ class Download {
 
 }  // namespace
 
-Result<oci::Digest> download(const DownloadRequest& request, http::HttpTransport& transport, std::stop_token stop) {
+Result<Downloaded> download(const DownloadRequest& request, http::HttpTransport& transport, std::stop_token stop) {
   ASSIGN_OR_RETURN(const http::Url url, http::Url::parse(request.url));
-  ASSIGN_OR_RETURN(oci::Digest digest, Download(request, url, transport, std::move(stop)).run());
-  if (request.sha256.empty() || digest.hex() == request.sha256) return digest;
+  ASSIGN_OR_RETURN(Downloaded file, Download(request, url, transport, std::move(stop)).run());
+  if (request.sha256.empty() || file.digest.hex() == request.sha256) return file;
   return Error{ErrorCode::kInvalidInput, "the file from " + url.host_port() + " has the sha256 " +
-                                             std::string(digest.hex()) + ", not " + request.sha256 + " as it should"};
+                                             std::string(file.digest.hex()) + ", not " + request.sha256 +
+                                             " as it should"};
 }
 
 }  // namespace imagebuild::builder

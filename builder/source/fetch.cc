@@ -52,14 +52,6 @@ Status make_tar(const fs::path& zip, const fs::path& tar) {
   return status.ok() ? ok() : Status(as_input(status.error()));
 }
 
-Status check_tar(const fs::path& file) {
-  ASSIGN_OR_RETURN(UniqueFd fd, open_file(file, O_RDONLY));
-  const auto tar = archive::open_if_archive(std::make_unique<FileSource>(std::move(fd)));
-  if (!tar.ok()) return as_input(tar.error());
-  if (*tar != nullptr) return ok();
-  return Error{ErrorCode::kInvalidInput, "what was downloaded is neither a tar nor a zip archive"};
-}
-
 Result<FetchedSource> from_http(const api::Source& source, const SourcePlaces& places, const SourceSeams& seams,
                                 const std::stop_token& stop) {
   DownloadRequest request;
@@ -72,21 +64,29 @@ Result<FetchedSource> from_http(const api::Source& source, const SourcePlaces& p
   if (seams.log) seams.log("downloading the source");
   RETURN_IF_ERROR(download(request, seams.transport, stop));
   FetchedSource fetched;
-  fetched.context = request.file;
   fetched.tar_sub_path = source.sub_path;
-  ASSIGN_OR_RETURN(const bool zip, archive::is_zip(request.file));
-  if (!zip) {
-    RETURN_IF_ERROR(check_tar(request.file));
-    return fetched;
-  }
-  fetched.context = places.scratch / "source.tar";
-  RETURN_IF_ERROR(make_tar(request.file, fetched.context));
-  std::error_code ignored;  // Gone with the scratch folder at the latest.
-  fs::remove(request.file, ignored);
+  ASSIGN_OR_RETURN(std::optional<fs::path> tar, as_tar(request.file, places.scratch));
+  if (!tar) return Error{ErrorCode::kInvalidInput, "what was downloaded is neither a tar nor a zip archive"};
+  fetched.context = std::move(*tar);
   return fetched;
 }
 
 }  // namespace
+
+Result<std::optional<fs::path>> as_tar(const fs::path& file, const fs::path& scratch) {
+  ASSIGN_OR_RETURN(const bool zip, archive::is_zip(file));
+  if (!zip) {
+    ASSIGN_OR_RETURN(UniqueFd fd, open_file(file, O_RDONLY));
+    const auto tar = archive::open_if_archive(std::make_unique<FileSource>(std::move(fd)));
+    if (!tar.ok()) return as_input(tar.error());
+    return *tar == nullptr ? std::nullopt : std::optional(file);
+  }
+  const fs::path made = scratch / "source.tar";
+  RETURN_IF_ERROR(make_tar(file, made));
+  std::error_code ignored;  // Gone with the scratch folder at the latest.
+  fs::remove(file, ignored);
+  return std::optional(made);
+}
 
 Result<FetchedSource> fetch_source(const api::Source& source, const SourcePlaces& places, const SourceSeams& seams,
                                    const std::stop_token& stop) {

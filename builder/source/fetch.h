@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -38,6 +39,11 @@ struct FetchedSource {
   std::int64_t epoch_s = 0;       // Git: when the revision was committed. Others: 0.
   std::vector<std::string> warnings;
 };
+
+// A downloaded file as a tar that Context::open() takes: itself, or what a zip becomes in `scratch`, the file then
+// being gone. Nothing when it is no archive. kInvalidInput for a broken one.
+Result<std::optional<std::filesystem::path>> as_tar(const std::filesystem::path& file,
+                                                    const std::filesystem::path& scratch);
 
 // An archive's single folder at the top is not left out: that is what subPath is for, as in BuildKit and Flux.
 //

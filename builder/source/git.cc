@@ -39,6 +39,20 @@ std::string lower_hex(std::string text) {
   return text;
 }
 
+// "name:password@" of a web address, with its '@'; empty where there is none.
+std::string user_of(const std::string& url) {
+  if (!url.starts_with("http://") && !url.starts_with("https://")) return {};
+  const std::size_t begin = url.find("://") + 3;
+  const std::size_t at = url.substr(0, url.find('/', begin)).rfind('@');
+  return at == std::string::npos ? "" : url.substr(begin, at + 1 - begin);
+}
+
+std::string without_user(std::string url) {
+  const std::string user = user_of(url);
+  if (!user.empty()) url.erase(url.find("://") + 3, user.size());
+  return url;
+}
+
 // A ref of the remote, and what it points to.
 struct RemoteRef {
   std::string sha;
@@ -59,20 +73,21 @@ class GitFetch {
   Result<GitCheckout> run() {
     const std::string& revision = request_.source.revision;
     if (request_.log) {
-      request_.log("fetching " + request_.source.url + (revision.empty() ? "" : " at " + revision));
+      request_.log("fetching " + without_user(request_.source.url) + (revision.empty() ? "" : " at " + revision));
     }
     RETURN_IF_ERROR(git({"init", "--quiet", "--template=", tree_.string()}, false));
     RETURN_IF_ERROR(git({"remote", "add", "origin", request_.source.url}));
     GitCheckout checkout;
     ASSIGN_OR_RETURN(const std::string name, fetch_revision(revision));
     ASSIGN_OR_RETURN(const std::string commit, git({"rev-parse", "--verify", std::string(kFetched) + "^{commit}"}));
+    RETURN_IF_ERROR(check_commit(commit));
     checkout.revision = (name.empty() ? "" : name + "@") + "sha1:" + commit;
     ASSIGN_OR_RETURN(checkout.epoch_s, commit_time(commit));
     if (request_.log) request_.log("checking out " + checkout.revision);
     RETURN_IF_ERROR(git({"checkout", "--quiet", "--force", "--detach", commit}));
     RETURN_IF_ERROR(add_submodules(checkout));
     RETURN_IF_ERROR(look_for_lfs(checkout));
-    RETURN_IF_ERROR(remove_git_folders());
+    RETURN_IF_ERROR(request_.keep_git_dir ? tidy_git_folder() : remove_git_folders());
     checkout.folder = tree_;
     return checkout;
   }
@@ -100,7 +115,11 @@ class GitFetch {
   }
 
   Error failure(const ProcessResult& result) const {
-    return git_failure(settings_.without_secrets(result.stderr_text), address_.host, request_.secret.has_value());
+    std::string text = settings_.without_secrets(result.stderr_text);
+    if (const std::string user = user_of(request_.source.url); user.size() > 1) {
+      for (std::size_t at = text.find(user); at != std::string::npos; at = text.find(user)) text.erase(at, user.size());
+    }
+    return git_failure(text, address_.host, request_.secret ? "" : request_.credentials_hint);
   }
 
   Error no_such_revision() const {
@@ -164,6 +183,7 @@ class GitFetch {
     for (const RemoteRef& ref : refs) {
       if (ref.name != "HEAD" || !ref.sha.starts_with(kSymref)) continue;
       const std::string target = ref.sha.substr(kSymref.size());
+      fetched_ref_ = target;
       return target.starts_with(kBranch) ? target.substr(kBranch.size()) : target;
     }
     return std::string("HEAD");
@@ -178,6 +198,7 @@ class GitFetch {
   }
 
   Status fetch_ref(const std::string& name) {
+    fetched_ref_ = name;
     std::vector<std::string> words = fetch_words();
     words.push_back("+" + name + ":" + kFetched);
     const Result<std::string> fetched = git(std::move(words));
@@ -218,6 +239,23 @@ class GitFetch {
     if (found.exit_status != 0) return no_such_revision();
     const Result<std::string> updated = git({"update-ref", kFetched, trimmed(found.stdout_text)});
     return updated.ok() ? ok() : Status(updated.error());
+  }
+
+  // An annotated tag's own digits count too (BuildKit).
+  Status check_commit(const std::string& commit) {
+    constexpr std::size_t kShortestChecksum = 7;
+    if (request_.checksum.empty()) return ok();
+    const std::string wanted = lower_hex(request_.checksum);
+    if (wanted.size() < kShortestChecksum || wanted.size() > kSha256Digits || !is_hex(wanted)) {
+      return Error{ErrorCode::kInvalidInput,
+                   "the checksum of a repository must be a commit, or at least 7 of its digits"};
+    }
+    if (commit.starts_with(wanted)) return ok();
+    ASSIGN_OR_RETURN(const std::string tag, git({"rev-parse", "--verify", kFetched}));
+    if (tag.starts_with(wanted)) return ok();
+    const std::string& revision = request_.source.revision;
+    return Error{ErrorCode::kInvalidInput, (revision.empty() ? "HEAD" : "'" + revision + "'") + " is the commit " +
+                                               commit + ", not " + request_.checksum + " as it should"};
   }
 
   Result<std::int64_t> commit_time(const std::string& commit) {
@@ -269,6 +307,31 @@ class GitFetch {
     return ok();
   }
 
+  // .git as a clone has it, but the same whenever and wherever it is made: an index without times and inodes, no traces
+  // of the fetch, no password.
+  Status tidy_git_folder() {
+    constexpr std::string_view kBranch = "refs/heads/";
+    std::string ref;
+    if (fetched_ref_.starts_with("refs/tags/")) ref = fetched_ref_;
+    if (fetched_ref_.starts_with(kBranch)) ref = "refs/remotes/origin/" + fetched_ref_.substr(kBranch.size());
+    if (!ref.empty()) RETURN_IF_ERROR(git({"update-ref", ref, kFetched}));
+    RETURN_IF_ERROR(git({"update-ref", "-d", kFetched}));
+    RETURN_IF_ERROR(git({"remote", "set-url", "origin", without_user(request_.source.url)}));
+    RETURN_IF_ERROR(git({"read-tree", "HEAD"}));
+    std::error_code error;
+    if (request_.source.submodules && fs::exists(fs::symlink_status(tree_ / ".gitmodules", error))) {
+      RETURN_IF_ERROR(git({"submodule", "--quiet", "foreach", "--recursive", "git read-tree HEAD"}));
+    }
+    std::vector<fs::path> traces;
+    for (auto it = fs::recursive_directory_iterator(tree_ / ".git", error);
+         !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+      const fs::path name = it->path().filename();
+      if (name == "FETCH_HEAD" || name == "ORIG_HEAD") traces.push_back(it->path());
+    }
+    for (const fs::path& path : traces) fs::remove(path, error);
+    return error ? Status(system_error("cannot tidy .git", error.value())) : ok();
+  }
+
   // No path in a commit is named .git, so each such folder or file is git's own.
   Status remove_git_folders() {
     std::error_code error;
@@ -290,6 +353,7 @@ class GitFetch {
   GitSettings settings_;
   std::stop_token stop_;
   fs::path tree_;
+  std::string fetched_ref_;  // The full name of what was fetched; empty for a commit.
 };
 
 }  // namespace
@@ -303,7 +367,7 @@ Result<GitCheckout> fetch_git(const GitRequest& request, ProcessRunner& processe
   std::error_code error;
   fs::create_directories(home, error);
   if (error) return system_error(home.string(), error.value());
-  ASSIGN_OR_RETURN(GitSettings settings, GitSettings::create(address, request.secret, home));
+  ASSIGN_OR_RETURN(GitSettings settings, GitSettings::create(address, request.secret, home, request.own_ssh));
   return GitFetch(request, processes, std::move(address), std::move(settings), std::move(stop)).run();
 }
 

@@ -94,7 +94,7 @@ std::string telling_line(std::string_view text) {
 
 }  // namespace
 
-Error git_failure(std::string_view stderr_text, const std::string& host, bool had_secret) {
+Error git_failure(std::string_view stderr_text, const std::string& host, std::string_view hint) {
   const std::string text = lower(stderr_text);
   std::string words = telling_line(stderr_text);
   if (words.empty()) words = "git ended without saying why";
@@ -108,8 +108,8 @@ Error git_failure(std::string_view stderr_text, const std::string& host, bool ha
   } else {
     return Error{ErrorCode::kUnavailable, "git failed (" + words + ")"};
   }
-  if (found != kMeanings.end() && found->sentence == kRefused && !had_secret) {
-    error.message = host + " wants credentials: name a Secret in secretRef";
+  if (found != kMeanings.end() && found->sentence == kRefused && !hint.empty()) {
+    error.message = host + " wants credentials: " + std::string(hint);
   }
   error.message += " (" + words + ")";
   return error;

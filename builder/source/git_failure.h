@@ -8,8 +8,8 @@
 
 namespace imagebuild::builder {
 
-// `host` and `had_secret` are for the hint; the message has git's own words too, at most 300 bytes of them.
-// kDenied, kNotFound, kUnavailable (also for what is not known), kExhausted.
-Error git_failure(std::string_view stderr_text, const std::string& host, bool had_secret);
+// `hint` says what somebody can do whom `host` asks for credentials; empty: they were given. The message has git's own
+// words too, at most 300 bytes of them. kDenied, kNotFound, kUnavailable (also for what is not known), kExhausted.
+Error git_failure(std::string_view stderr_text, const std::string& host, std::string_view hint);
 
 }  // namespace imagebuild::builder

@@ -70,7 +70,7 @@ Result<GitAddress> GitAddress::parse(const std::string& url) {
 }
 
 Result<GitSettings> GitSettings::create(const GitAddress& address, const std::optional<SourceSecret>& secret,
-                                        const fs::path& home) {
+                                        const fs::path& home, bool own_ssh) {
   GitSettings settings;
   for (const char* name : kKept) {
     if (const char* value = std::getenv(name)) settings.set(name, value);  // NOLINT(concurrency-mt-unsafe)
@@ -87,15 +87,22 @@ Result<GitSettings> GitSettings::create(const GitAddress& address, const std::op
   settings.set("GIT_ALLOW_PROTOCOL", "https:http:ssh:git");
   settings.set("GIT_LFS_SKIP_SMUDGE", "1");
   std::vector<std::pair<std::string, std::string>> values = {
-      {"safe.directory", "*"},          {"core.hooksPath", "/dev/null"},  {"core.fsmonitor", "false"},
-      {"protocol.file.allow", "never"}, {"protocol.ext.allow", "never"},  {"gc.auto", "0"},
-      {"maintenance.auto", "false"},    {"advice.detachedHead", "false"}, {"init.defaultBranch", "main"},
-      {"http.lowSpeedLimit", "1"},      {"http.lowSpeedTime", "120"},     {"credential.helper", ""},
+      {"safe.directory", "*"},         {"core.hooksPath", "/dev/null"},
+      {"core.fsmonitor", "false"},     {"protocol.file.allow", "never"},
+      {"protocol.ext.allow", "never"}, {"gc.auto", "0"},
+      {"maintenance.auto", "false"},   {"advice.detachedHead", "false"},
+      {"init.defaultBranch", "main"},  {"core.logAllRefUpdates", "false"},
+      {"http.lowSpeedLimit", "1"},     {"http.lowSpeedTime", "120"},
+      {"credential.helper", ""},
   };
   if (address.transport == GitTransport::kWeb && secret) {
     RETURN_IF_ERROR(settings.use_web_secret(address, *secret, values));
   }
-  if (address.transport == GitTransport::kSsh) RETURN_IF_ERROR(settings.use_ssh_secret(address, secret, home));
+  if (own_ssh && !secret) {
+    settings.use_own_ssh();
+  } else if (address.transport == GitTransport::kSsh) {
+    RETURN_IF_ERROR(settings.use_ssh_secret(address, secret, home));
+  }
   settings.configure(std::move(values));
   return settings;
 }
@@ -121,6 +128,14 @@ Status GitSettings::use_web_secret(const GitAddress& address, const SourceSecret
                       "!f() { test \"$1\" = get || exit 0; printf 'username=%s\\npassword=%s\\n' \"" + user + "\" \"" +
                           password + "\"; }; f");
   return ok();
+}
+
+// OpenSSH finds the user's folder by itself. Also for submodules, whatever their repository's own address.
+void GitSettings::use_own_ssh() {
+  if (const char* agent = std::getenv("SSH_AUTH_SOCK")) set("SSH_AUTH_SOCK", agent);  // NOLINT(concurrency-mt-unsafe)
+  set("GIT_SSH_COMMAND",
+      "ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=8");
+  set("GIT_SSH_VARIANT", "ssh");
 }
 
 Status GitSettings::use_ssh_secret(const GitAddress& address, const std::optional<SourceSecret>& secret,

@@ -28,9 +28,10 @@ struct GitAddress {
 class GitSettings {
  public:
   // `home` is an empty folder that git takes for the user's. The private key is copied to memory (/dev/shm) where that
-  // is possible, since ssh refuses one that others may read, and is gone with this object.
+  // is possible, since ssh refuses one that others may read, and is gone with this object. With `own_ssh` and no
+  // secret, SSH works as for whoever runs this program.
   static Result<GitSettings> create(const GitAddress& address, const std::optional<SourceSecret>& secret,
-                                    const std::filesystem::path& home);
+                                    const std::filesystem::path& home, bool own_ssh = false);
 
   const std::vector<std::string>& environment() const { return environment_; }
   // The text, with every secret value in it replaced: git does not print any, but nobody promises that.
@@ -42,6 +43,7 @@ class GitSettings {
   void configure(std::vector<std::pair<std::string, std::string>> values);
   Status use_web_secret(const GitAddress& address, const SourceSecret& secret,
                         std::vector<std::pair<std::string, std::string>>& values);
+  void use_own_ssh();
   Status use_ssh_secret(const GitAddress& address, const std::optional<SourceSecret>& secret,
                         const std::filesystem::path& home);
   std::vector<std::string> environment_;

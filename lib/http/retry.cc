@@ -30,7 +30,9 @@ void sleep_unless_stopped(milliseconds duration, const std::stop_token& stop) {
   wake.wait_for(lock, stop, duration, [] { return false; });
 }
 
-// "Sun, 06 Nov 1994 08:49:37 GMT" (IMF-fixdate), read by hand: strptime would obey the locale.
+}  // namespace
+
+// Read by hand: strptime would obey the locale.
 std::optional<WallTime> parse_http_date(std::string_view text) {
   constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -53,8 +55,6 @@ std::optional<WallTime> parse_http_date(std::string_view text) {
   return WallTime(std::chrono::sys_days(day)) + std::chrono::hours(hours) + std::chrono::minutes(minutes) +
          std::chrono::seconds(seconds);
 }
-
-}  // namespace
 
 bool is_transient(int status) {
   return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;

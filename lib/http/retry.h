@@ -29,6 +29,9 @@ struct RetrySeams {
 // 408, 429, 500, 502, 503 and 504: an answer that another try may change.
 bool is_transient(int status);
 
+// "Sun, 06 Nov 1994 08:49:37 GMT": IMF-fixdate, the one form that servers write today (RFC 9110 section 5.6.7).
+std::optional<WallTime> parse_http_date(std::string_view text);
+
 // A Retry-After value, seconds or an HTTP date (RFC 9110 section 10.2.3), as a wait from `now` on; never negative.
 std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view value, WallTime now);
 

@@ -324,6 +324,36 @@ TEST_F(GitSettingsTest, IncompleteSecretsAreExplained) {
   }
 }
 
+TEST_F(GitTest, ACommitIsCheckedByItsDigits) {
+  make_app();
+  const std::string tag = git("app", {"rev-parse", "v1"});
+  const struct {
+    const char* name;
+    std::string revision, checksum, message;
+  } rows[] = {
+      {"the commit", "main", third_, ""},
+      {"how it begins", "main", third_.substr(0, 7), ""},
+      {"a tag's commit", "v1", second_.substr(0, 12), ""},
+      {"the tag itself", "v1", tag, ""},
+      {"another commit", "main", first_, "'main' is the commit " + third_ + ", not " + first_},
+      {"too few digits", "main", third_.substr(0, 6), "at least 7"},
+      {"no digits", "main", "sha256:abc", "at least 7"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    auto scratch = TempDir::create("scratch-", temp_->path());
+    ASSERT_TRUE(scratch.ok());
+    GitRequest request{{.url = server_->url("app"), .revision = row.revision}, {}, scratch->path(), {}};
+    request.checksum = row.checksum;
+    const auto checkout = fetch_git(request, processes_, {});
+    EXPECT_EQ(checkout.ok(), row.message.empty());
+    if (!checkout.ok()) {
+      EXPECT_EQ(checkout.error().code, ErrorCode::kInvalidInput);
+      EXPECT_THAT(checkout.error().message, HasSubstr(row.message));
+    }
+  }
+}
+
 TEST(GitFailureTest, SaysWhatItMeans) {
   const struct {
     const char* text;
@@ -356,7 +386,7 @@ TEST(GitFailureTest, SaysWhatItMeans) {
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.text);
-    const Error error = git_failure(row.text, "h", row.had_secret);
+    const Error error = git_failure(row.text, "h", row.had_secret ? "" : "name a Secret in secretRef");
     EXPECT_EQ(error.code, row.code);
     EXPECT_THAT(error.message, HasSubstr(row.message));
   }
