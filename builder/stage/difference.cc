@@ -20,8 +20,9 @@ bool same(const Object& a, const Object& b) {
 
 class Comparison {
  public:
-  Comparison(const Snapshot& before, const Snapshot& after, LiveRoot& root, std::int64_t epoch_s)
-      : before_(before), after_(after), root_(root), epoch_s_(epoch_s) {}
+  Comparison(const Snapshot& before, const Snapshot& after, LiveRoot& root, std::int64_t epoch_s,
+             const std::set<std::string>& masked)
+      : before_(before), after_(after), root_(root), epoch_s_(epoch_s), masked_(masked) {}
 
   Result<LayerEntries> run() {
     // The root's own time moves with every name in it; an entry for it is needed only for what a layer can set.
@@ -74,6 +75,7 @@ class Comparison {
   }
 
   Status compare(const Object& was, const Object& is, const std::string& path) {
+    if (masked_.contains(path)) return imagebuild::ok();
     const std::size_t entries = entries_.size();
     const bool changed = !same(was, is);
     // The time of a phantom folder moves when the runtime's own names in it do; that alone does not make it real.
@@ -101,13 +103,15 @@ class Comparison {
   const Snapshot& after_;
   LiveRoot& root_;
   std::int64_t epoch_s_;
+  const std::set<std::string>& masked_;
   LayerEntries entries_;
 };
 
 }  // namespace
 
-Result<LayerEntries> difference(const Snapshot& before, const Snapshot& after, LiveRoot& root, std::int64_t epoch_s) {
-  return Comparison(before, after, root, epoch_s).run();
+Result<LayerEntries> difference(const Snapshot& before, const Snapshot& after, LiveRoot& root, std::int64_t epoch_s,
+                                const std::set<std::string>& masked) {
+  return Comparison(before, after, root, epoch_s, masked).run();
 }
 
 }  // namespace imagebuild::builder

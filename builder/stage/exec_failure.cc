@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "builder/stage/limits.h"
 #include "oci/platform.h"
 
 namespace imagebuild::builder {
@@ -107,6 +108,27 @@ ExecFailure not_runnable(const std::string& program, const std::optional<std::st
   return failed(126, quoted + " cannot be run: " + std::generic_category().message(error));
 }
 
+// The parents' mistakes are known before the child starts; what is left is the kernel's word about one mount point.
+ExecFailure mount_failed(const RunChild& child, const RunChildFailure& failure) {
+  if (failure.index < 0) return {0, system_error("cannot arrange the mounts of a RUN", failure.error)};
+  const ChildMount& mount = child.mounts[static_cast<std::size_t>(failure.index)];
+  const Error error = system_error("cannot mount something at '" + mount.target + "'", failure.error);
+  if (failure.error == ENOTDIR || failure.error == ENOENT || failure.error == ENOSPC) {
+    return failed(126, error.message);
+  }
+  return {0, Error{ErrorCode::kInternal, error.message}};
+}
+
+ExecFailure limit_failed(const ChildLimit& limit, int error) {
+  const auto shown_value = [](std::uint64_t value) { return value == ~0ULL ? "unlimited" : std::to_string(value); };
+  const std::string what = "the ulimit " + std::string(limit_name(limit.resource)) + "=" + shown_value(limit.soft) +
+                           ":" + shown_value(limit.hard);
+  if (error == EPERM) {
+    return failed(126, what + " is more than this container may have: give a smaller hard limit");
+  }
+  return failed(126, what + " is not possible: " + std::generic_category().message(error));
+}
+
 }  // namespace
 
 std::optional<std::string> script_interpreter(std::string_view head) {
@@ -151,7 +173,15 @@ std::optional<std::string> elf_architecture(std::string_view head) {
 ExecFailure explain(const RunChild& child, const RunChildFailure& failure, const std::optional<std::string>& script) {
   switch (failure.phase) {
     case RunPhase::kMounts:
-      return {0, system_error("cannot arrange the mounts of a RUN", failure.error)};
+      return mount_failed(child, failure);
+    case RunPhase::kNetwork:
+      return {126,
+              Error{ErrorCode::kUnsupported,
+                    "RUN --network=none cannot be had in this container, which may not make a network of its own (" +
+                        std::generic_category().message(failure.error) +
+                        "): build it on one machine with 'imagebuild build', or leave the flag out"}};
+    case RunPhase::kLimits:
+      return limit_failed(child.limits[static_cast<std::size_t>(failure.index)], failure.error);
     case RunPhase::kCapabilities:
       return {0, system_error("cannot set the capabilities of a RUN", failure.error)};
     case RunPhase::kUser:
@@ -164,7 +194,7 @@ ExecFailure explain(const RunChild& child, const RunChildFailure& failure, const
       break;
   }
   if (failure.error == ENOENT || failure.error == ENOTDIR) return not_there(child, script);
-  return not_runnable(child.programs[static_cast<std::size_t>(failure.program)], script, failure.error);
+  return not_runnable(child.programs[static_cast<std::size_t>(failure.index)], script, failure.error);
 }
 
 }  // namespace imagebuild::builder

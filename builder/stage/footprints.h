@@ -1,9 +1,12 @@
-// Files and folders that a RUN needs for a while and that must leave no trace: mount points of secrets, and secrets
-// themselves where nothing can be mounted.
+// Files and folders that a RUN needs for a while and that must leave no trace: mount points, the folders above them,
+// and what stands in for a mount where nothing can be mounted.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <ctime>
-#include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,16 +25,27 @@ class Footprints {
   ~Footprints() { remove(); }
 
   struct Place {
-    std::string path;      // Absolute, with the symlinks of its folders resolved.
-    bool existed = false;  // Something was there before, and stays.
-    UniqueFd file;         // Of the new file, for writing; invalid when it existed.
+    std::string path;             // Relative to the root, no link in it.
+    std::string name;             // Its last part.
+    UniqueFd folder;              // Where it is; not O_PATH.
+    std::optional<mode_t> there;  // The type (S_IFMT) of what is there already; never a link.
   };
-  // Makes an empty file at the absolute `path` (0600), and its folders (0755) where they are missing. A folder or
-  // anything but a plain file there is kInvalidInput.
-  Result<Place> make_file(const std::string& path);
+  // Finds where the absolute `path` leads to when all links are followed below the root, and makes its folders (0755)
+  // where they are missing. kInvalidInput for the root itself and where something that is no folder is on the way.
+  Result<Place> find(const std::string& path);
+  // Makes an empty file (0600) or folder (0755) at a place where nothing is.
+  Result<UniqueFd> make_file(Place& place);
+  Status make_folder(Place& place);
 
+  // Everything is made: whatever changes from now on is the RUN's doing.
+  void settle();
+  // The RUN has disturbed what we had put at the place. When nothing else in its folder came or went, the folder counts
+  // as unchanged.
+  void forgive(const Place& place);
+  // The RUN is over: what changes from now on is ours again.
+  void look();
   // Removes the files and those folders that nothing was put into meanwhile, and sets back the times of the folders
-  // they were in, unless somebody else has changed those too.
+  // they were in: to what the RUN made of them, if it has changed them too.
   void remove();
 
  private:
@@ -42,13 +56,21 @@ class Footprints {
   };
   struct Times {
     UniqueFd folder;
-    struct timespec mtime = {};    // Before we came.
-    struct timespec touched = {};  // After we had made something in it.
+    struct timespec mtime = {};      // Before we came.
+    struct timespec touched = {};    // After we had made something in it.
+    std::vector<std::string> names;  // Sorted; then, too.
+    std::set<std::string> ours;      // Names of places in it.
+    struct timespec left = {};       // After the RUN.
   };
   Status remember_times(const std::string& folder);
+  Times* times_of(int folder_fd);
   int root_fd_;
   std::vector<Made> made_;
   std::vector<Times> times_;
+  bool has_looked_ = false;
 };
+
+// A descriptor of the same folder to read from, however `folder_fd` was opened.
+UniqueFd reopen_folder(int folder_fd);
 
 }  // namespace imagebuild::builder

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "archive/extract.h"
@@ -36,8 +37,13 @@ Status LiveStage::put(const LayerEntries& entries, std::stop_token stop) {
   return apply_entries(reachable, root_.fd(), stop);
 }
 
-Status LiveStage::make_working_dir(const std::string& path, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const LayerEntries folders, plan_folder(path, "", root_, settings_.epoch_s));
+// A working folder in a mount is the mount's affair.
+Status LiveStage::make_working_dir(const api::RunStep& step, std::stop_token stop) {
+  const bool is_mounted = std::ranges::any_of(step.mounts, [&](const api::Mount& mount) {
+    return std::visit([&](const auto& it) { return is_at_or_below(step.working_dir, it.target); }, mount);
+  });
+  if (is_mounted) return imagebuild::ok();
+  ASSIGN_OR_RETURN(const LayerEntries folders, plan_folder(step.working_dir, "", root_, settings_.epoch_s));
   if (folders.empty()) return imagebuild::ok();
   for (const auto& [folder, entry] : folders) root_.made(folder);
   return apply_entries(folders, root_.fd(), stop);
@@ -53,13 +59,15 @@ Result<StageRoot::Run> LiveStage::run(const api::RunStep& step,
     }
     wait_for_next_tick(*before);
   }
-  RETURN_IF_ERROR(make_working_dir(step.working_dir, stop));
+  RETURN_IF_ERROR(make_working_dir(step, stop));
   if (!private_mounts_) private_mounts_ = can_mount_privately();
   const RunPlaces places{root_,
                          settings_.root_folder,
                          settings_.volume.string(),
                          settings_.stage_folder.string(),
-                         settings_.secrets,
+                         settings_.mounts,
+                         settings_.run,
+                         scratch_,
                          *private_mounts_};
   Run run;
   ASSIGN_OR_RETURN(run.result, run_step(step, places, on_output, stop, settings_.stop_now));
@@ -68,7 +76,7 @@ Result<StageRoot::Run> LiveStage::run(const api::RunStep& step,
     on_output(2, "warning: the socket " + shown(path) + " cannot be kept in an image and is left out\n");
   };
   ASSIGN_OR_RETURN(Snapshot after, Snapshot::take(root_, on_socket));
-  ASSIGN_OR_RETURN(run.entries, difference(*before, after, root_, settings_.epoch_s));
+  ASSIGN_OR_RETURN(run.entries, difference(*before, after, root_, settings_.epoch_s, run.result.masked));
   last_ = std::move(after);
   return run;
 }

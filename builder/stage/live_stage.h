@@ -6,6 +6,8 @@
 #include <string>
 
 #include "builder/stage/live_root.h"
+#include "builder/stage/run_mounts.h"
+#include "builder/stage/scratch.h"
 #include "builder/stage/snapshot.h"
 #include "builder/stage/stage_root.h"
 
@@ -15,15 +17,17 @@ struct LiveStageSettings {
   std::filesystem::path volume;        // The artifact volume.
   std::filesystem::path stage_folder;  // In it.
   std::string root_folder = "/";
-  std::map<std::string, std::string> secrets;  // By id.
-  bool keep_layers = false;                    // Without it no snapshot is taken.
+  MountPlaces mounts;  // What it names outlives the stage.
+  api::RunSettings run;
+  bool keep_layers = false;  // Without it no snapshot is taken.
   std::int64_t epoch_s = 0;
   std::stop_token stop_now;
 };
 
 class LiveStage final : public StageRoot {
  public:
-  LiveStage(LiveRoot root, LiveStageSettings settings) : root_(std::move(root)), settings_(std::move(settings)) {}
+  LiveStage(LiveRoot root, LiveStageSettings settings)
+      : root_(std::move(root)), settings_(std::move(settings)), scratch_(settings_.stage_folder / "scratch") {}
 
   const TreeView& view() const override { return root_; }
   Status add_layer(const std::filesystem::path& stage_folder, const api::LayerReport& layer) override;
@@ -33,9 +37,10 @@ class LiveStage final : public StageRoot {
   Result<std::uint64_t> content_bytes() override;
 
  private:
-  Status make_working_dir(const std::string& path, std::stop_token stop);
+  Status make_working_dir(const api::RunStep& step, std::stop_token stop);
   LiveRoot root_;
   LiveStageSettings settings_;
+  Scratch scratch_;
   std::optional<Snapshot> last_;  // The state as it is now, when it is known.
   std::optional<bool> private_mounts_;
 };

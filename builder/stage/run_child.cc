@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -15,6 +13,8 @@
 #include <csignal>
 
 #include "builder/stage/capabilities.h"
+#include "builder/stage/child_mounts.h"
+#include "builder/stage/child_network.h"
 
 namespace imagebuild::builder {
 namespace {
@@ -51,34 +51,9 @@ bool arrange_descriptors(int in, int out, int err, int failure_fd) {
   return true;
 }
 
-int write_file(const RunFile& file) {
-  const int fd = ::open(file.staged.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return errno;
-  for (std::size_t at = 0; at < file.content.size();) {
-    const ssize_t written = ::write(fd, file.content.data() + at, file.content.size() - at);
-    if (written < 0) return errno;
-    at += static_cast<std::size_t>(written);
-  }
-  if (::fchown(fd, file.uid, file.gid) != 0 || ::fchmod(fd, file.mode) != 0) return errno;
-  ::close(fd);
-  if (file.target.empty()) return 0;
-  if (::mount(file.staged.c_str(), file.target.c_str(), nullptr, MS_BIND, nullptr) != 0) return errno;
-  return ::unlink(file.staged.c_str()) != 0 ? errno : 0;
-}
-
-int arrange_mounts(const RunChild& child) {
-  if (!child.private_mounts) return 0;
-  if (::unshare(CLONE_NEWNS) != 0) return errno;
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return errno;
-  for (const std::string& mount : child.hidden_mounts) {
-    if (::umount2(mount.c_str(), MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT) return errno;
-  }
-  if (child.staging.empty()) return 0;
-  if (::mount("tmpfs", child.staging.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0) return errno;
-  for (const RunFile& file : child.files) {
-    if (const int error = write_file(file); error != 0) return error;
-  }
-  return 0;
+int set_limit(const ChildLimit& limit) {
+  const struct rlimit value = {static_cast<rlim_t>(limit.soft), static_cast<rlim_t>(limit.hard)};
+  return ::setrlimit(static_cast<__rlimit_resource>(limit.resource), &value) != 0 ? errno : 0;
 }
 
 int change_user(const RunChild& child) {
@@ -93,8 +68,8 @@ int change_user(const RunChild& child) {
 void become(const RunChild& child, int in, int out, int err, int failure_fd) {
   const pid_t parent = ::getppid();
   ::setsid();
-  const auto fail = [](RunPhase phase, int error, int program) {
-    const RunChildFailure failure{phase, error, program};
+  const auto fail = [](RunPhase phase, int error, int index) {
+    const RunChildFailure failure{phase, error, index};
     [[maybe_unused]] const ssize_t written = ::write(kFailureFd, &failure, sizeof(failure));
     ::_exit(127);
   };
@@ -110,7 +85,18 @@ void become(const RunChild& child, int in, int out, int err, int failure_fd) {
   pointers(child.env, env);
 
   if (!arrange_descriptors(in, out, err, failure_fd)) ::_exit(127);
-  if (const int error = arrange_mounts(child); error != 0) fail(RunPhase::kMounts, error, 0);
+  if (const ChildMountFailure mounts = arrange_mounts(child); mounts.error != 0) {
+    fail(RunPhase::kMounts, mounts.error, mounts.index);
+  }
+  if (child.make_working_dir) {
+    if (const int error = make_folders(child.working_dir.c_str()); error != 0) fail(RunPhase::kWorkingDir, error, 0);
+  }
+  if (child.no_network) {
+    if (const int error = leave_network(); error != 0) fail(RunPhase::kNetwork, error, 0);
+  }
+  for (std::size_t i = 0; i < child.limits.size(); ++i) {
+    if (const int error = set_limit(child.limits[i]); error != 0) fail(RunPhase::kLimits, error, static_cast<int>(i));
+  }
   if (const int error = drop_bounding_capabilities(); error != 0) fail(RunPhase::kCapabilities, error, 0);
   const bool here = ::chdir(child.working_dir.c_str()) == 0;
   if (const int error = change_user(child); error != 0) fail(RunPhase::kUser, error, 0);
@@ -129,12 +115,12 @@ void become(const RunChild& child, int in, int out, int err, int failure_fd) {
     ::execve(program.c_str(), argv, env);
     if (errno != ENOENT && errno != ENOTDIR) {
       failure.error = errno;
-      failure.program = at;
+      failure.index = at;
       if (errno != EACCES) break;
     }
     ++at;
   }
-  fail(failure.phase, failure.error, failure.program);
+  fail(failure.phase, failure.error, failure.index);
   ::_exit(127);
 }
 

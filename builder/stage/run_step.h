@@ -2,14 +2,16 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "api/plan.h"
 #include "base/result.h"
+#include "builder/stage/run_mounts.h"
+#include "builder/stage/scratch.h"
 #include "builder/stage/tree_view.h"
 
 namespace imagebuild::builder {
@@ -19,14 +21,16 @@ struct RunPlaces {
   std::string root_folder;   // "/"; where this process finds what the RUN will see.
   std::string volume;        // The artifact volume, hidden from the RUN where that is possible.
   std::string stage_folder;  // Writable; holds a script where nothing can be mounted.
-  // The content of the stage's secrets by id; one that was not given is missing.
-  std::map<std::string, std::string> secrets;
+  const MountPlaces& mounts;
+  const api::RunSettings& settings;
+  Scratch& scratch;
   bool private_mounts = false;  // can_mount_privately()
 };
 
 struct RunResult {
   int exit_status = 0;
   std::optional<Error> failure;  // The user's: the command failed or could not be started.
+  std::set<std::string> masked;  // MountWay::masked()
 };
 
 // An Error is the machine's fault or kCancelled.

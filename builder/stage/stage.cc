@@ -255,7 +255,12 @@ Result<std::unique_ptr<StageRoot>> make_live(const api::Plan& plan, const StageJ
   LiveStageSettings settings;
   settings.volume = job.volume;
   settings.stage_folder = folder_of(job);
-  ASSIGN_OR_RETURN(settings.secrets, read_secrets(plan, job));
+  settings.mounts.volume = job.volume;
+  settings.mounts.sources = std::make_shared<SourceTrees>(plan, job.volume);
+  settings.mounts.cache_ids = api::cache_ids(plan, job.stage);
+  settings.mounts.ssh_ids = api::ssh_ids(plan, job.stage);
+  ASSIGN_OR_RETURN(settings.mounts.secrets, read_secrets(plan, job));
+  settings.run = plan.run;
   settings.keep_layers = stage_of(plan, job).keep_layers;
   settings.epoch_s = plan.epoch_s;
   settings.stop_now = job.stop_now;
