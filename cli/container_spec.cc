@@ -28,7 +28,8 @@ Json mounts(const ContainerSpec& spec) {
   list.push_back(mount("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}));
   list.push_back(mount("/dev/pts", "devpts", "devpts",
                        {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
-  list.push_back(mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}));
+  const std::string shm = spec.shm_bytes == 0 ? "65536k" : std::to_string(spec.shm_bytes);
+  list.push_back(mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=" + shm}));
   list.push_back(mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
   list.push_back(mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}));
   for (const Bind& bind : spec.binds) {
@@ -48,7 +49,8 @@ Json devices() {
 }  // namespace
 
 std::string container_config(const ContainerSpec& spec) {
-  const std::vector<std::string>& names = capabilities();
+  std::vector<std::string> names = capabilities();
+  names.insert(names.end(), spec.more_capabilities.begin(), spec.more_capabilities.end());
   const Json process = {{"terminal", false},
                         {"user", {{"uid", 0}, {"gid", 0}}},
                         {"args", spec.arguments},

@@ -1,6 +1,7 @@
 // The OCI runtime configuration of a stage's container (OCI runtime-spec, config.md). Pure.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct ContainerSpec {
   std::string hostname;
   std::string cgroup;  // "/<unique>"
   std::vector<Bind> binds;
+  std::uint64_t shm_bytes = 0;                 // Of /dev/shm; 0: as Docker has it, 64 MiB.
+  std::vector<std::string> more_capabilities;  // For the stage program alone; no RUN keeps them.
 };
 
 // config.json: like a container of Docker (mounts, masked and read-only paths, capabilities, devices), but on the

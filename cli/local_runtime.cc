@@ -12,6 +12,7 @@
 #include "base/stream.h"
 #include "cli/event_pipe.h"
 #include "cli/overlay.h"
+#include "oci/digest.h"
 
 namespace imagebuild::cli {
 
@@ -37,12 +38,13 @@ std::string last_line(const std::string& text) {
                      end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
-// The host's names and the container's own, which programs look up.
-Status write_hosts(const fs::path& file) {
+// The host's names, those of --add-host and the container's own, which programs look up.
+Status write_hosts(const fs::path& file, const std::vector<api::HostAlias>& aliases) {
   constexpr std::uint64_t kMaxHostsBytes = 1U << 20;
   const Result<std::string> host = read_file("/etc/hosts", kMaxHostsBytes);
   std::string text = host.ok() ? *host : "127.0.0.1 localhost\n::1 localhost\n";
   if (!text.ends_with('\n')) text += '\n';
+  for (const api::HostAlias& alias : aliases) text += alias.address + " " + alias.name + "\n";
   return write_file_atomically(file, text + "127.0.0.1 " + kHostname + "\n");
 }
 
@@ -55,6 +57,41 @@ void remove_container(const std::string& runtime, const fs::path& build_folder, 
                       ProcessRunner& processes) {
   (void)processes.run(
       ProcessSpec{.argv = {runtime, "--root", state_folder(build_folder).string(), "delete", "--force", id}});
+}
+
+// The trees from outside that the stage's steps take files from.
+std::set<int> trees_of(const api::Plan& plan, int stage) {
+  std::set<int> trees;
+  const auto add = [&](const api::CopyFrom& from) {
+    if (const auto* const tree = std::get_if<api::FromTree>(&from)) trees.insert(tree->tree);
+  };
+  for (const api::Step& step : plan.stages[static_cast<std::size_t>(stage)].steps) {
+    if (const auto* const copy = std::get_if<api::CopyStep>(&step.action)) {
+      add(copy->from);
+      for (const api::RemoteSource& remote : copy->remotes) trees.insert(remote.tree);
+    }
+    const auto* const run = std::get_if<api::RunStep>(&step.action);
+    if (run == nullptr) continue;
+    for (const api::Mount& mount : run->mounts) {
+      if (const auto* const bind = std::get_if<api::BindMount>(&mount)) add(bind->from);
+      const auto* const cache = std::get_if<api::CacheMount>(&mount);
+      if (cache != nullptr && cache->from) add(*cache->from);
+    }
+  }
+  return trees;
+}
+
+// What the stage program needs of the kernel for single steps, and never gives to a RUN.
+std::vector<std::string> more_capabilities(const api::Plan& plan, int stage) {
+  std::vector<std::string> names;
+  for (const api::Step& step : plan.stages[static_cast<std::size_t>(stage)].steps) {
+    const auto* const run = std::get_if<api::RunStep>(&step.action);
+    if (run == nullptr || run->network != api::Network::kNone) continue;
+    names.emplace_back("CAP_NET_ADMIN");  // To set up the loopback device of a network of its own.
+    break;
+  }
+  if (!plan.run.ulimits.empty()) names.emplace_back("CAP_SYS_RESOURCE");
+  return names;
 }
 
 // The stage's report where it lies on the volume, for the case that the pipe broke before it came.
@@ -87,6 +124,10 @@ Result<fs::path> find_stage_program() {
   return program;
 }
 
+std::string cache_folder_name(const std::string& id) {
+  return std::string(oci::Digest::of(id).hex());
+}
+
 std::vector<Bind> stage_binds(const RuntimeSettings& settings, const api::Plan& plan, int stage,
                               const std::map<std::string, fs::path>& files) {
   const std::string mount_point = volume::kMountPoint;
@@ -109,6 +150,18 @@ std::vector<Bind> stage_binds(const RuntimeSettings& settings, const api::Plan& 
   seen.erase(stage);
   for (const int other : seen) add(volume::stage_folder(other));
   add(volume::stage_folder(stage), true);
+  for (const int tree : trees_of(plan, stage)) {
+    add(volume::tree_index(tree));
+    add(volume::tree_tar(tree));
+  }
+  const std::vector<std::string> caches = api::cache_ids(plan, stage);
+  for (std::size_t i = 0; i < caches.size(); ++i) {
+    const std::string target = mount_point + "/" + volume::kCaches + "/" + std::to_string(i);
+    binds.push_back(Bind{settings.caches / cache_folder_name(caches[i]), target, true});
+  }
+  for (const auto& [name, file] : files) {
+    if (name.starts_with("ssh/")) binds.push_back(Bind{file, mount_point + "/" + name});
+  }
   const auto secrets = files.find("secrets");
   if (secrets != files.end()) binds.push_back(Bind{secrets->second, mount_point + "/" + volume::kSecrets});
   for (const char* name : {"hosts", "resolv.conf"}) {
@@ -137,6 +190,7 @@ struct LocalRuntime::Container {
   fs::path folder;  // Also the OCI bundle.
   std::map<std::string, fs::path> files;
   std::optional<Mount> secrets;
+  std::optional<Mount> keys;
   std::optional<Mount> root;
 };
 
@@ -156,6 +210,38 @@ Status LocalRuntime::write_secrets(const api::Plan& plan, int stage, Container& 
   return ok();
 }
 
+Status LocalRuntime::write_ssh(const api::Plan& plan, int stage, Container& container) const {
+  const std::vector<std::string> ids = api::ssh_ids(plan, stage);
+  const fs::path folder = container.folder / "ssh";
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto given = settings_.ssh.find(ids[i]);
+    if (given == settings_.ssh.end()) continue;
+    const std::string name = std::string(volume::kSsh) + "/" + std::to_string(i);
+    if (given->second.keys.empty()) {
+      container.files[name] = given->second.socket;
+      continue;
+    }
+    if (!container.keys) {
+      if (::mkdir(folder.c_str(), 0700) != 0) return system_error(folder.string(), errno);
+      ASSIGN_OR_RETURN(Mount memory, mount_tmpfs(folder, kMaxSecretsBytes));
+      container.keys.emplace(std::move(memory));
+    }
+    RETURN_IF_ERROR(write_file_atomically(folder / std::to_string(i), given->second.keys, 0400).in("SSH " + ids[i]));
+    container.files[name] = folder / std::to_string(i);
+  }
+  return ok();
+}
+
+Status LocalRuntime::make_caches(const api::Plan& plan, int stage) const {
+  for (const std::string& id : api::cache_ids(plan, stage)) {
+    std::error_code error;
+    const fs::path folder = settings_.caches / cache_folder_name(id);
+    fs::create_directories(folder, error);
+    if (error) return system_error("cannot make the cache " + folder.string(), error.value());
+  }
+  return ok();
+}
+
 Status LocalRuntime::prepare(const api::Plan& plan, int stage, const std::vector<fs::path>& layers,
                              Container& container) const {
   std::error_code error;
@@ -167,8 +253,10 @@ Status LocalRuntime::prepare(const api::Plan& plan, int stage, const std::vector
   ASSIGN_OR_RETURN(Mount root, mount_overlay(overlay, layers));
   container.root.emplace(std::move(root));
   RETURN_IF_ERROR(write_secrets(plan, stage, container));
+  RETURN_IF_ERROR(write_ssh(plan, stage, container));
+  RETURN_IF_ERROR(make_caches(plan, stage));
   container.files["hosts"] = container.folder / "hosts";
-  RETURN_IF_ERROR(write_hosts(container.files["hosts"]));
+  RETURN_IF_ERROR(write_hosts(container.files["hosts"], plan.run.hosts));
   if (is_file("/etc/resolv.conf")) {
     const fs::path resolved = fs::canonical("/etc/resolv.conf", error);
     if (!error) container.files["resolv.conf"] = resolved;
@@ -188,6 +276,8 @@ Status LocalRuntime::prepare(const api::Plan& plan, int stage, const std::vector
   }
   spec.hostname = kHostname;
   spec.cgroup = "/" + container.id;
+  spec.shm_bytes = plan.run.shm_bytes;
+  spec.more_capabilities = more_capabilities(plan, stage);
   spec.binds = stage_binds(settings_, plan, stage, container.files);
   return write_file_atomically(container.folder / "config.json", container_config(spec), 0600);
 }

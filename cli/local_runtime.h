@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "base/result.h"
 #include "cli/container_spec.h"
+#include "cli/ssh_sources.h"
 
 namespace imagebuild::cli {
 
@@ -25,6 +26,8 @@ struct RuntimeSettings {
   std::filesystem::path volume;          // The artifact volume, api/volume.h.
   std::filesystem::path context_folder;  // Seen at volume::kContextFolder; empty when the volume has a tar.
   std::string build_id;                  // Unique on this machine.
+  std::filesystem::path caches;          // Where caches are kept between builds, each below cache_folder_name(id).
+  std::map<std::string, SshSource> ssh;  // By id.
   archive::Compression compression = archive::Compression::kGzip;
 };
 
@@ -33,8 +36,12 @@ Result<std::string> find_runtime();
 // imagebuild-stage, which lies beside the running program.
 Result<std::filesystem::path> find_stage_program();
 
+// Of a cache below RuntimeSettings::caches.
+std::string cache_folder_name(const std::string& id);
+
 // Everything below volume::kMountPoint in the stage's container, and the host's name-resolution files. `files` are
-// those prepared for this container: {"hosts": …, "secrets": …}; what is missing in it is not mounted. Pure.
+// those prepared for this container: {"hosts": …, "secrets": …, "ssh/0": …}; what is missing in it is not mounted.
+// Pure.
 std::vector<Bind> stage_binds(const RuntimeSettings& settings, const api::Plan& plan, int stage,
                               const std::map<std::string, std::filesystem::path>& files);
 
@@ -60,6 +67,8 @@ class LocalRuntime {
   Status prepare(const api::Plan& plan, int stage, const std::vector<std::filesystem::path>& layers,
                  Container& container) const;
   Status write_secrets(const api::Plan& plan, int stage, Container& container) const;
+  Status write_ssh(const api::Plan& plan, int stage, Container& container) const;
+  Status make_caches(const api::Plan& plan, int stage) const;
   RuntimeSettings settings_;
   std::map<std::string, std::string> secrets_;
   ProcessRunner& processes_;

@@ -45,7 +45,7 @@ Result<Store> Store::open(const fs::path& folder) {
   const fs::path absolute = fs::absolute(folder, error);
   if (error) return system_error(folder.string(), error.value());
   const bool is_new = !fs::exists(absolute, error);
-  for (const char* kind : {"layers", "indexes", "stages", "tmp", "locks", "builds"}) {
+  for (const char* kind : {"layers", "indexes", "stages", "caches", "tmp", "locks", "builds"}) {
     fs::create_directories(absolute / kind, error);
     if (error) {
       return system_error("the store " + folder.string() + " cannot be used (choose another with --store)",

@@ -4,6 +4,7 @@
 //   layers/<chain id>/        a layer as overlay wants it, to be stacked on the layers of the chain below it
 //   indexes/<chain id>.index  archive::TreeIndex of the image with that topmost layer
 //   stages/<key>/             the result of a stage (stage_cache.h)
+//   caches/<digest of id>/    a cache of RUN --mount=type=cache (builder/stage/cache_copies.h); never trimmed
 //   tmp/<name>/               one of these that is being made under locks/<name>
 //   builds/<id>/              a build's own folder, while builds/<id>.lock is held
 //
@@ -60,6 +61,7 @@ class Store {
     return folder_ / "indexes" / (std::string(chain_id.hex()) + ".index");
   }
   std::filesystem::path unpacking(const oci::Digest& chain_id) const { return at("tmp", chain_id); }
+  std::filesystem::path caches_folder() const { return folder_ / "caches"; }
   std::filesystem::path stages_folder() const { return folder_ / "stages"; }
   std::filesystem::path stage(const oci::Digest& key) const { return at("stages", key); }
   // Held while something of this name is made in unpacking().
