@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/mode_change.h"
 #include "dockerfile/lines.h"
 
 namespace imagebuild::dockerfile {
@@ -36,14 +37,6 @@ bool is_real_time(std::string_view name) {
     return offset && *offset >= 1 && *offset <= last;
   }
   return false;
-}
-
-// One clause of a symbolic mode: [ugoa]*([-+=][rwxXstugo]*)+
-bool is_mode_clause(std::string_view clause) {
-  const std::size_t operation = clause.find_first_not_of("ugoa");
-  if (operation == std::string_view::npos) return false;
-  if (std::string_view("+-=").find(clause[operation]) == std::string_view::npos) return false;
-  return clause.substr(operation).find_first_not_of("+-=rwxXstugo") == std::string_view::npos;
 }
 
 }  // namespace
@@ -87,21 +80,8 @@ Status check_signal(std::string_view text) {
 }
 
 Status check_mode(std::string_view text) {
-  if (!text.empty() && text.front() >= '0' && text.front() <= '9') {
-    const auto mode = number<std::uint32_t>(text, 8);
-    if (mode && *mode <= 07777) return ok();
-    return invalid("'" + std::string(text) + "' is no file mode: the number has to be octal, from 0 to 7777");
-  }
-  std::string_view rest = text;
-  while (true) {
-    const std::size_t comma = rest.find(',');
-    if (!is_mode_clause(rest.substr(0, comma))) {
-      return invalid("'" + std::string(text) +
-                     "' is no file mode: write an octal number like 755, or changes like u+x");
-    }
-    if (comma == std::string_view::npos) return ok();
-    rest.remove_prefix(comma + 1);
-  }
+  const Result<ModeChange> change = ModeChange::parse(text);
+  return change.ok() ? ok() : Status(change.error());
 }
 
 }  // namespace imagebuild::dockerfile

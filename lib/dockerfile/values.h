@@ -27,7 +27,7 @@ std::vector<std::string> ports_of(const PortRange& range);
 // STOPSIGNAL: a number from 1, or a signal's name in any case with or without SIG ("SIGTERM", "rtmin+3").
 Status check_signal(std::string_view text);
 
-// --chmod: octal up to 7777 ("755", "0644") or symbolic ("u+x,go-w").
+// --chmod: octal up to 7777 ("755", "0644") or symbolic ("u+x,go-w"), as base/mode_change.h reads it.
 Status check_mode(std::string_view text);
 
 }  // namespace imagebuild::dockerfile
