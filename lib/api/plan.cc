@@ -25,6 +25,7 @@ json write(const FileTree& tree);
 json write(const HostAlias& host);
 json write(const Ulimit& limit);
 json write(const Warning& warning);
+json write(const SkippedRule& skipped);
 json write(const PlanTarget& target);
 
 json write(const SourceLine& at) {
@@ -184,6 +185,10 @@ json write(const RunSettings& settings) {
 
 json write(const Warning& warning) {
   return json{{"rule", warning.rule}, {"message", warning.message}, {"at", write(warning.at)}};
+}
+
+json write(const SkippedRule& skipped) {
+  return json{{"rule", skipped.rule}, {"firstLine", skipped.first_line}, {"lastLine", skipped.last_line}};
 }
 
 json write(const StageBase& base) {
@@ -422,10 +427,11 @@ BaseImage read_image(JsonReader& in) {
 }  // namespace
 
 std::string Plan::json() const {
-  const nlohmann::json document{
+  nlohmann::json document{
       {"version", kVersion},         {"dockerfile", dockerfile},      {"epoch", epoch_s},
       {"images", write_all(images)}, {"trees", write_all(trees)},     {"run", write(run)},
       {"stages", write_all(stages)}, {"targets", write_all(targets)}, {"warnings", write_all(warnings)}};
+  if (!skipped_rules.empty()) document["skippedRules"] = write_all(skipped_rules);
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -456,6 +462,12 @@ Result<Plan> Plan::parse(std::string_view text) {
   in.each_object("warnings", [&](JsonReader& warning) {
     plan.warnings.push_back({warning.text("rule"), warning.text("message"), read_line(warning.object("at"))});
   });
+  if (in.has("skippedRules")) {
+    in.each_object("skippedRules", [&](JsonReader& skipped) {
+      plan.skipped_rules.push_back({skipped.text("rule"), static_cast<int>(skipped.number("firstLine")),
+                                    static_cast<int>(skipped.number("lastLine"))});
+    });
+  }
   if (failure) return *failure;
   return plan;
 }

@@ -254,6 +254,14 @@ struct PlanTarget {
   bool operator==(const PlanTarget&) const = default;
 };
 
+// A rule of docs/rules that the Dockerfile does not want (`# check=skip=…`): for the checks of the built image.
+struct SkippedRule {
+  std::string rule;    // A rule's name, or "all".
+  int first_line = 0;  // The lines of the instruction it is said for; 0 and 0: the whole file.
+  int last_line = 0;
+  bool operator==(const SkippedRule&) const = default;
+};
+
 struct Plan {
   static constexpr int kVersion = 2;
 
@@ -265,6 +273,7 @@ struct Plan {
   std::vector<PlanStage> stages;    // Only those that the targets need, in an order in which they could run one by one.
   std::vector<PlanTarget> targets;  // At least one; those of one name stand side by side.
   std::vector<Warning> warnings;
+  std::vector<SkippedRule> skipped_rules;
   bool operator==(const Plan&) const = default;
 
   std::string json() const;                          // Deterministic.

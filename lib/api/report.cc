@@ -36,13 +36,15 @@ std::string dump(const json& value) {
 }
 
 json write(const LayerReport& layer) {
-  return json{{"step", layer.step},
+  json result{{"step", layer.step},
               {"file", layer.file},
               {"mediaType", layer.media_type},
               {"diffId", layer.diff_id},
               {"digest", layer.digest},
               {"size", layer.size_bytes},
               {"uncompressedSize", layer.uncompressed_bytes}};
+  if (!layer.private_keys.empty()) result["privateKeys"] = layer.private_keys;
+  return result;
 }
 
 json write(const StageReport& report) {
@@ -66,6 +68,8 @@ LayerReport read_layer(JsonReader& in) {
   layer.digest = in.text("digest");
   layer.size_bytes = in.size("size");
   layer.uncompressed_bytes = in.size("uncompressedSize");
+  if (in.has("privateKeys")) layer.private_keys = in.texts("privateKeys");
+  if (layer.private_keys.size() > kMaxPrivateKeys) in.fail("names too many private keys");
   for (const std::string& digest : {layer.diff_id, layer.digest}) {
     if (!oci::Digest::parse(digest).ok()) in.fail("has the broken digest '" + digest + "'");
   }

@@ -14,6 +14,8 @@
 
 namespace imagebuild::api {
 
+inline constexpr std::size_t kMaxPrivateKeys = 20;
+
 // One layer that a stage wrote, for one step that changed files.
 struct LayerReport {
   int step = 0;
@@ -23,6 +25,8 @@ struct LayerReport {
   std::string digest;   // sha256 of the file.
   std::uint64_t size_bytes = 0;
   std::uint64_t uncompressed_bytes = 0;
+  // Paths of files that begin as a private key does (PEM), at most kMaxPrivateKeys: for the checks of the image.
+  std::vector<std::string> private_keys = {};
   bool operator==(const LayerReport&) const = default;
 };
 

@@ -44,6 +44,10 @@ inline std::string stage_folder(int stage) {
 inline std::string layer_file(int step, const std::string& suffix) {
   return "layers/" + std::to_string(step) + suffix;
 }
+// Beside the layer: an archive::TreeIndex of its entries, removals as ".wh." files. For checks: it may be missing.
+inline std::string layer_index(int step) {
+  return layer_file(step, ".index");
+}
 inline constexpr const char* kExportIndex = "exports/export.index";
 inline constexpr const char* kExportTar = "exports/export.tar";
 inline constexpr const char* kReport = "report.json";

@@ -65,6 +65,7 @@ Plan full_plan() {
                 {GitCheckout{"https://example.com/a.git", "v1", "sub", "abc", true, false}, {5, 1}}};
   plan.run = {{{"db", "10.0.0.1"}}, {{"nofile", 1024, -1}}, 1U << 20};
   plan.warnings = {{"StageNameCasing", "careful", {1, 1}}};
+  plan.skipped_rules = {{"SecretInImage", 3, 4}, {"all"}};
   return plan;
 }
 

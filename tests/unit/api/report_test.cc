@@ -10,8 +10,14 @@ const std::string kDigest = "sha256:" + std::string(64, 'a');
 StageReport full_report() {
   StageReport report;
   report.stage = "build";
-  report.layers = {LayerReport{3, "layers/3.tar.gz", "application/vnd.oci.image.layer.v1.tar+gzip", kDigest,
-                               "sha256:" + std::string(64, 'b'), 10, 20}};
+  report.layers = {LayerReport{3,
+                               "layers/3.tar.gz",
+                               "application/vnd.oci.image.layer.v1.tar+gzip",
+                               kDigest,
+                               "sha256:" + std::string(64, 'b'),
+                               10,
+                               20,
+                               {"root/key"}}};
   report.export_bytes = 30;
   report.root_bytes = 40;
   report.failure = Failure{"build", 2, {7, 5}, "Failed", 42, "exit status 42", {"line 1", "line 2"}};
