@@ -98,6 +98,7 @@ class Run:
     def _judge_image(self, case: case_file.Case, folder: pathlib.Path, ours: Outcome, theirs: Outcome | None, verdict: Verdict) -> None:
         text = case.dockerfile or "".join(member.content.decode() for member in case.members if member.path == case.dockerfile_path)
         base_name, base, history_below = self._bases.base_of(ours.image, " ".join([text, *case.build_args, *case.flags]))
+        verdict.problems += ours.image.flaws()
         tree = ours.image.tree()
         rendered = self._servers.unsaid(render(tree, base, base_name, ours.image.config, history_below), folder)
         if self._show:

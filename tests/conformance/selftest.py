@@ -66,6 +66,10 @@ class SelfTest(unittest.TestCase):
         text = render(self.layout(linked, [("c", _REGULAR, "2")]).tree(), {}, "", {}, 0)
         self.assertEqual(text, '/a file 0644 0:0 0 "1" links=/a,/b\n/b file 0644 0:0 0 "1" links=/a,/b\n/c file 0644 0:0 0 "2"\n')
 
+    def test_flaws_of_images_are_found(self):
+        flawed = self.layout([("a", _REGULAR, "1"), ("a", _REGULAR, "2")])
+        self.assertEqual([flaw.partition(" sha256")[0] for flaw in flawed.flaws()], ["the history speaks of 0 layers, there are 1", "layer"])
+
     def test_every_member_of_a_file_is_compared(self):
         one = self.layout([("a", _REGULAR, "1")]).tree()
         changes = {"mode": {"mode": 0o600}, "owner": {"gid": 5}, "mtime": {"mtime": 7},

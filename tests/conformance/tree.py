@@ -47,6 +47,15 @@ class Layout:
     def _json(self, digest: str) -> dict:
         return json.loads(self._path(digest).read_text())
 
+    def flaws(self) -> list[str]:
+        """What no image may have, whatever it is made from."""
+        filled = sum(not entry.get("empty_layer") for entry in self.config.get("history") or [])
+        found = [] if filled == len(self.diff_ids) else [f"the history speaks of {filled} layers, there are {len(self.diff_ids)}"]
+        for layer, diff_id in zip(self.manifest["layers"], self.diff_ids):
+            paths = collections.Counter(entry.path for entry in _entries(diff_id, self._path(layer["digest"])))
+            found += [f"layer {diff_id} has {path!r} {count} times" for path, count in paths.items() if count > 1]
+        return found
+
     def tree(self, layers: int | None = None) -> Tree:
         """What the first `layers` layers hold, or all of them."""
         found: Tree = {}
