@@ -60,9 +60,17 @@ int run(int argc, char** argv) {
   add_job_options(*preparing, prepare);
   preparing->add_option("-f,--file", prepare.request.dockerfile,
                         "The Dockerfile, below the context or the working directory");
-  preparing->add_option("--target", prepare.request.target, "The stage to build; the last one if absent");
+  preparing->add_option("--target", prepare.request.targets, "The stage to build; the last one if absent")
+      ->allow_extra_args(false);
   preparing->add_option("--build-arg", prepare.build_args, "NAME=VALUE for an ARG")->allow_extra_args(false);
-  preparing->add_option("--platform", prepare.platform, "The platform to build for, such as linux/amd64");
+  preparing->add_option("--platform", prepare.platforms, "A platform to build for, such as linux/amd64")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  preparing->add_option("--build-context", prepare.build_contexts, "NAME=VALUE: a tree or image by name")
+      ->allow_extra_args(false);
+  preparing->add_option("--add-host", prepare.hosts, "NAME:ADDRESS for every RUN")->allow_extra_args(false);
+  preparing->add_option("--ulimit", prepare.ulimits, "NAME=SOFT[:HARD] for every RUN")->allow_extra_args(false);
+  preparing->add_option("--shm-size", prepare.shm_size, "Size of /dev/shm for every RUN, such as 128m");
   preparing->add_option("context", prepare.request.context, "Folder, tar file or - for a tar on stdin");
 
   CLI::App* publishing = app.add_subcommand("publish", "Assemble the image of a finished plan and push it");

@@ -8,7 +8,9 @@
 #include "builder/job/prepare_job.h"
 #include "builder/prepare/base_index.h"
 #include "builder/prepare/images.h"
+#include "builder/prepare/run_settings.h"
 #include "builder/programs.h"
+#include "builder/source/trees.h"
 #include "builder/stage/compute_ready.h"
 #include "builder/stop_signals.h"
 #include "builder/transfer/transfer_job.h"
@@ -28,18 +30,44 @@ Status split_build_args(const std::vector<std::string>& given, PrepareRequest& r
   return ok();
 }
 
+Status read_run_settings(const PrepareOptions& options, api::RunSettings& run) {
+  for (const std::string& text : options.hosts) {
+    ASSIGN_OR_RETURN(api::HostAlias host, parse_host(text).in("--add-host"));
+    run.hosts.push_back(std::move(host));
+  }
+  for (const std::string& text : options.ulimits) {
+    ASSIGN_OR_RETURN(api::Ulimit limit, parse_ulimit(text).in("--ulimit"));
+    run.ulimits.push_back(std::move(limit));
+  }
+  if (options.shm_size.empty()) return ok();
+  ASSIGN_OR_RETURN(run.shm_bytes, parse_bytes(options.shm_size).in("--shm-size"));
+  return ok();
+}
+
 Status prepare_by_flags(PrepareOptions& options, ProcessRunner& processes) {
   PrepareRequest& request = options.request;
   RETURN_IF_ERROR(split_build_args(options.build_args, request));
-  if (!options.platform.empty()) {
-    ASSIGN_OR_RETURN(request.platform, oci::Platform::parse(options.platform));
+  for (const std::string& text : options.platforms) {
+    ASSIGN_OR_RETURN(oci::Platform platform, oci::Platform::parse(text));
+    request.platforms.push_back(std::move(platform));
   }
+  TreesRequest trees;
+  for (const std::string& text : options.build_contexts) {
+    ASSIGN_OR_RETURN(NamedContext context, parse_named_context(text).in("--build-context"));
+    trees.contexts.push_back(std::move(context));
+  }
+  request.named_contexts = images_by_name(trees.contexts);
+  RETURN_IF_ERROR(read_run_settings(options, request.run));
   request.volume = options.volume;
   request.copy_context = true;
   ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access, RegistryAccess::open(options.registries, processes));
   const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name); };
-  ASSIGN_OR_RETURN(const Prepared prepared, prepare(request, open, processes));
-  RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, request.platform, options.volume));
+  ASSIGN_OR_RETURN(Prepared prepared, prepare(request, open, processes));
+  trees.volume = options.volume;
+  trees.dockerfile_text = prepared.dockerfile_text;
+  trees.own_machine = true;
+  RETURN_IF_ERROR(fetch_trees(prepared.plan, trees, SourceSeams{processes, access->transport(), open, log_line}));
+  RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, options.volume));
   RETURN_IF_ERROR(compute_ready_stages(prepared.plan, options.volume, archive::Compression::kGzip));
   for (const api::Warning& warning : prepared.plan.warnings) {
     std::cerr << "warning: " << api::text_of(prepared.plan, warning) << "\n";

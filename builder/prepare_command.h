@@ -18,7 +18,9 @@ struct PrepareOptions {
   std::string artifact_tag;  // With `job`: the artifacts go to a registry, by tags that begin like this.
   PrepareRequest request;
   std::vector<std::string> build_args;
-  std::string platform;
+  std::vector<std::string> build_contexts, hosts, ulimits;  // As imagebuild's options of these names.
+  std::string shm_size;
+  std::vector<std::string> platforms;
 };
 
 // The exit status.

@@ -1,19 +1,16 @@
 #include "builder/job/prepare_job.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <cerrno>
-
 #include "api/job.h"
 #include "api/volume.h"
 #include "base/file.h"
 #include "build/placement.h"
 #include "builder/job/context_digest.h"
+#include "builder/job/stage_programs.h"
 #include "builder/prepare/base_index.h"
 #include "builder/prepare/images.h"
 #include "builder/prepare/prepare.h"
 #include "builder/source/fetch.h"
+#include "builder/source/trees.h"
 #include "builder/stage/compute_ready.h"
 
 namespace imagebuild::builder {
@@ -31,7 +28,7 @@ Status not_the_users(const Status& status) {
 
 // Only our own names: a new file system may have others (lost+found).
 Status clear_volume(const fs::path& root) {
-  for (const char* name : {"bin", "context", "bases", "stages", volume::kPlan}) {
+  for (const char* name : {"bin", "context", "bases", "trees", "stages", volume::kPlan}) {
     std::error_code error;
     fs::remove_all(root / name, error);
     if (error) return system_error("cannot clear " + (root / name).string(), error.value());
@@ -39,26 +36,23 @@ Status clear_volume(const fs::path& root) {
   return ok();
 }
 
-// Under another name first: nobody sees half a program.
-Status copy_program(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::create_directories(to.parent_path(), error);
-  if (error) return system_error(to.parent_path().string(), error.value());
-  ASSIGN_OR_RETURN(UniqueFd source_fd, open_file(from, O_RDONLY));
-  const fs::path temporary = to.string() + ".new";
-  ASSIGN_OR_RETURN(UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0755));
-  FileSource source(std::move(source_fd));
-  FileSink sink(std::move(fd));
-  const Result<std::uint64_t> copied = copy_stream(source, sink);
-  if (!copied.ok()) return copied.error().in(to.string());
-  if (::fchmod(sink.fd(), 0755) != 0) return system_error(to.string(), errno);
-  fs::rename(temporary, to, error);
-  return error ? Status(system_error(to.string(), error.value())) : ok();
-}
-
 std::vector<std::pair<std::string, std::string>> build_args_of(const api::ImageBuildSpec& spec) {
   std::vector<std::pair<std::string, std::string>> result;
   for (const api::BuildArg& arg : spec.build_args) result.emplace_back(arg.name, arg.value.value_or(""));
+  return result;
+}
+
+std::vector<NamedContext> contexts_of(const Job& job) {
+  std::vector<NamedContext> result;
+  const std::vector<api::BuildContext>& given = job.build.spec.contexts;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    NamedContext context{given[i].name, ContextImage{given[i].image}};
+    if (given[i].image.empty()) {
+      context.value = ContextSource{given[i].files, job.mounted(api::job::context_source(i)),
+                                    job.mounted(api::job::context_secret(i))};
+    }
+    result.push_back(std::move(context));
+  }
   return result;
 }
 
@@ -88,18 +82,24 @@ class Preparation {
 
   Status carry_out() {
     RETURN_IF_ERROR(not_the_users(clear_volume(root())));
-    RETURN_IF_ERROR(not_the_users(copy_program(request_.stage_program, root() / volume::kStageProgram)));
     ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access,
                      RegistryAccess::open(job_registries(request_.job, request_.registries_file), processes_));
     const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name, stop_); };
     ASSIGN_OR_RETURN(Prepared prepared, prepare_source(open, access->transport()));
-    RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, oci::Platform::host(), root()));
+    RETURN_IF_ERROR(put_programs(prepared.plan));
+    RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, root()));
     RETURN_IF_ERROR(compute(prepared.plan));
     for (const api::Warning& warning : prepared.plan.warnings) {
       log("warning: " + api::text_of(prepared.plan, warning));
     }
     told_.plan_json = prepared.plan.json();
     return ok();
+  }
+
+  // That our image lacks a platform's program is told as such; that it cannot be copied is not the user's to mend.
+  Status put_programs(const api::Plan& plan) const {
+    const Status status = put_stage_programs(request_.stage_program, plan, root());
+    return !status.ok() && status.error().code == ErrorCode::kUnsupported ? status : not_the_users(status);
   }
 
   // What was fetched is dropped again as soon as the volume has the context.
@@ -118,15 +118,28 @@ class Preparation {
     wanted.confined = true;
     wanted.dockerfile = spec_.dockerfile;
     if (!spec_.dockerfile_inline.empty()) wanted.dockerfile_text = spec_.dockerfile_inline;
-    wanted.target = spec_.target;
+    if (!spec_.target.empty()) wanted.targets = {spec_.target};
+    for (const std::string& text : spec_.platforms) {
+      ASSIGN_OR_RETURN(oci::Platform platform, oci::Platform::parse(text).in("spec.platforms"));
+      wanted.platforms.push_back(std::move(platform));
+    }
     wanted.build_args = build_args_of(spec_);
     wanted.epoch_s = fetched.epoch_s;
     wanted.copy_context = true;
     wanted.volume = root();
+    const std::vector<NamedContext> contexts = contexts_of(request_.job);
+    wanted.named_contexts = images_by_name(contexts);
+    wanted.run = api::run_settings(spec_);
     wanted.stop = stop_;
     Result<Prepared> prepared = prepare(wanted, open, processes_);
     if (!prepared.ok()) return without_scratch(prepared.error(), fetched.context);
     for (const std::string& warning : fetched.warnings) prepared->plan.warnings.push_back({"", warning, {}});
+    TreesRequest trees;
+    trees.volume = root();
+    trees.dockerfile_text = prepared->dockerfile_text;
+    trees.contexts = contexts;
+    trees.stop = stop_;
+    RETURN_IF_ERROR(fetch_trees(prepared->plan, trees, seams));
     ASSIGN_OR_RETURN(const oci::Digest digest, context_digest(root(), prepared->dockerfile_text, stop_));
     told_.source->digest = digest.str();
     log("solved " + dockerfile_name() + ": " + std::to_string(prepared->plan.stages.size()) + " stages");

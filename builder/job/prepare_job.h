@@ -14,7 +14,7 @@ namespace imagebuild::builder {
 struct PrepareJob {
   Job job;
   std::string registries_file;          // May be empty.
-  std::filesystem::path stage_program;  // Copied to the volume, for containers that have no such file.
+  std::filesystem::path stage_program;  // put_stage_program(): copied to the volume, for containers.
   // Called with what is known so far whenever that grows.
   std::function<void(const api::Told&)> on_progress;
   std::function<void(std::string)> log;  // One line for people.

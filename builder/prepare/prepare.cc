@@ -8,8 +8,9 @@
 
 #include "api/volume.h"
 #include "base/file.h"
-#include "build/solve.h"
+#include "build/goals.h"
 #include "builder/prepare/context.h"
+#include "builder/prepare/excerpt.h"
 #include "builder/prepare/images.h"
 #include "dockerfile/ignore.h"
 #include "dockerfile/parser.h"
@@ -64,11 +65,8 @@ Result<DockerfileText> read_dockerfile(const PrepareRequest& request, const Cont
   return DockerfileText{name, context.folder().empty() ? fs::path(name) : context.folder() / name, std::move(*text)};
 }
 
-// The error with the line of the Dockerfile it speaks of, if it begins with a place in it.
 Error with_excerpt(const Error& error, const DockerfileText& source) {
-  std::string text = dockerfile::render(source.name, source.text, error);
-  while (text.ends_with('\n')) text.pop_back();
-  return Error{error.code, std::move(text)};
+  return builder::with_excerpt(error, source.name, source.text);
 }
 
 Result<dockerfile::Dockerfile> parse(const DockerfileText& source, std::vector<api::Warning>& warnings) {
@@ -120,18 +118,37 @@ Result<api::BaseImage> resolve_base(const build::ImageNeed& need, const OpenImag
                         std::move(image->manifest_json), std::move(image->config_json)};
 }
 
+bool uses_context(const api::Plan& plan, const std::string& name, const std::string& image) {
+  if (image == "scratch") return true;  // It is no image of the plan, so there is nothing to tell by.
+  if (!image.empty()) {
+    return std::ranges::any_of(plan.images, [&](const api::BaseImage& base) { return base.name == image; });
+  }
+  return std::ranges::any_of(plan.trees, [&](const api::FileTree& tree) {
+    const auto* context = std::get_if<api::NamedContext>(&tree.origin);
+    return context != nullptr && context->name == name;
+  });
+}
+
+void warn_of_unused_contexts(const std::map<std::string, std::string>& contexts, api::Plan& plan) {
+  for (const auto& [name, image] : contexts) {
+    if (uses_context(plan, name, image)) continue;
+    plan.warnings.push_back({"", "the build context '" + name + "' is not used: nothing that is built names it", {}});
+  }
+}
+
 Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& source, std::int64_t epoch_s,
                         const OpenImage& open_image) {
   std::vector<api::Warning> warnings;
   ASSIGN_OR_RETURN(const dockerfile::Dockerfile dockerfile, parse(source, warnings));
   build::SolveOptions options;
-  options.target = request.target;
   for (const auto& [name, value] : request.build_args) options.build_args.insert_or_assign(name, value);
-  options.target_platform = request.platform;
   options.epoch_s = epoch_s;
+  options.named_contexts = request.named_contexts;
+  options.run = request.run;
+  const std::vector<build::Goal> goals = build::goals_of(request.targets, request.platforms);
   build::Images images;
   while (true) {
-    const auto missing = build::missing_images(dockerfile, options, images);
+    const auto missing = build::missing_images(dockerfile, options, goals, images);
     if (!missing.ok()) return with_excerpt(missing.error(), source);
     if (missing->empty()) break;
     for (const build::ImageNeed& need : *missing) {
@@ -140,18 +157,31 @@ Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& sou
       images.emplace(need, std::move(*image));
     }
   }
-  Result<api::Plan> plan = build::solve(dockerfile, options, images);
+  Result<api::Plan> plan = build::solve(dockerfile, options, goals, images);
   if (!plan.ok()) return with_excerpt(plan.error(), source);
   plan->warnings.insert(plan->warnings.begin(), warnings.begin(), warnings.end());
+  warn_of_unused_contexts(request.named_contexts, *plan);
   return plan;
 }
 
-bool copies_from_context(const api::Plan& plan) {
+bool mounts_context(const api::Mount& mount) {
+  if (const auto* bind = std::get_if<api::BindMount>(&mount)) {
+    return std::holds_alternative<api::FromContext>(bind->from);
+  }
+  const auto* cache = std::get_if<api::CacheMount>(&mount);
+  return cache != nullptr && cache->from && std::holds_alternative<api::FromContext>(*cache->from);
+}
+
+bool takes_from_context(const api::Step& step) {
+  if (const auto* run = std::get_if<api::RunStep>(&step.action))
+    return std::ranges::any_of(run->mounts, mounts_context);
+  const auto* copy = std::get_if<api::CopyStep>(&step.action);
+  return copy != nullptr && std::holds_alternative<api::FromContext>(copy->from) && !copy->sources.empty();
+}
+
+bool takes_from_context(const api::Plan& plan) {
   return std::ranges::any_of(plan.stages, [](const api::PlanStage& stage) {
-    return std::ranges::any_of(stage.steps, [](const api::Step& step) {
-      const auto* copy = std::get_if<api::CopyStep>(&step.action);
-      return copy != nullptr && std::holds_alternative<api::FromContext>(copy->from) && !copy->sources.empty();
-    });
+    return std::ranges::any_of(stage.steps, [](const api::Step& step) { return takes_from_context(step); });
   });
 }
 
@@ -172,7 +202,7 @@ Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_im
   fs::create_directories((request.volume / volume::kContextIndex).parent_path(), error);
   if (error) return system_error(request.volume.string(), error.value());
   archive::TreeIndex index;
-  if (copies_from_context(prepared.plan)) {
+  if (takes_from_context(prepared.plan)) {
     const auto read = [&](const fs::path& path) -> Result<std::optional<std::string>> {
       if (context.folder().empty()) return context.read(path, dockerfile::kMaxFileBytes);
       if (request.confined) {

@@ -24,10 +24,10 @@ struct PrepareRequest {
   std::string context;     // A folder, a tar file (plain, gzip, bzip2, xz or zstd), or "-" for such a tar on stdin.
   std::string dockerfile;  // As -f gives it: relative to the working directory, else to the context; "-" is stdin;
                            // empty: "Dockerfile" in the context.
-  std::string target;      // Stage name or index; empty: the last stage.
+  std::vector<std::string> targets;  // Stage names or indexes; none: the last stage.
   std::vector<std::pair<std::string, std::string>>
-      build_args;  // In the order given; names without a value are resolved by the caller.
-  oci::Platform platform = oci::Platform::host();
+      build_args;                        // In the order given; names without a value are resolved by the caller.
+  std::vector<oci::Platform> platforms;  // None: this machine's.
   std::optional<std::int64_t>
       epoch_s;  // SOURCE_DATE_EPOCH; absent: the context's commit time if it is a Git work tree, else 0.
   // Copy a folder's content to context/context.tar, for stages that cannot see the folder itself.
@@ -38,6 +38,10 @@ struct PrepareRequest {
   bool confined = false;
   std::optional<std::string> dockerfile_text;  // The Dockerfile itself; `dockerfile` is then its name for messages.
   std::string sub_path;  // The folder of a tar that is the context, as a clean path (archive/path.h); empty: all of it.
+  // --build-context: by name the image it stands for, an empty text for a tree of files; --add-host and the like. Both
+  // as build::SolveOptions has them.
+  std::map<std::string, std::string> named_contexts = {};
+  api::RunSettings run = {};
   std::stop_token stop;
 };
 
