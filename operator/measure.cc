@@ -48,6 +48,7 @@ class Measurement {
                                                                         : BuildResult::kFailed;
     metrics_.build_finished(seen_.build.ns, result, ready == nullptr ? "" : ready->reason,
                             between(after_.start_time, after_.completion_time));
+    for (const api::WarningStatus& warning : after_.warnings) metrics_.warning(warning.rule);
     if (result == BuildResult::kSucceeded) metrics_.image(static_cast<std::uint64_t>(after_.image.size_bytes));
   }
 

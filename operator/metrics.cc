@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "api/reasons.h"
+#include "lint/rules.h"
 #include "operator/metrics_table.h"
 #include "operator/process_stats.h"
 
@@ -203,6 +204,8 @@ void Metrics::State::create_series(const Options& options) {
     counter("controller_runtime_reconcile_total",
             {{"controller", kController}, {"result", std::string(name_of(result))}});
   }
+  for (const lint::Rule& rule : lint::rules()) counter("imagebuild_warnings_total", {{"rule", std::string(rule.name)}});
+  counter("imagebuild_warnings_total", {{"rule", kOther}});
   for (const char* result : {"hit", "miss"}) counter("imagebuild_cache_requests_total", {{"result", result}});
   for (const auto& [method, code] : std::initializer_list<std::pair<const char*, int>>{
            {"GET", 200}, {"POST", 201}, {"PUT", 200}, {"PATCH", 200}, {"DELETE", 200}}) {
@@ -301,6 +304,11 @@ void Metrics::queued(Seconds waited) {
 
 void Metrics::cache(bool hit) {
   state_->counter("imagebuild_cache_requests_total", {{"result", hit ? "hit" : "miss"}}).Increment();
+}
+
+void Metrics::warning(std::string_view rule) {
+  const bool known = lint::find_rule(rule) != nullptr;
+  state_->counter("imagebuild_warnings_total", {{"rule", std::string(known ? rule : kOther)}}).Increment();
 }
 
 void Metrics::image(std::uint64_t bytes) {

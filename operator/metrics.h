@@ -45,6 +45,7 @@ class Metrics {
   void pod_started(Seconds startup);  // From the creation of a stage's pod until its container runs.
   void queued(Seconds waited);        // From the ImageBuild's change until its build starts.
   void cache(bool hit);               // A stage was looked up.
+  void warning(std::string_view rule);  // lint::rules(); empty: no rule's.
   void image(std::uint64_t bytes);    // A pushed image: its compressed layers.
   void artifact_bytes(std::uint64_t bytes);
   void builds_running(std::size_t builds);

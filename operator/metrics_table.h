@@ -40,6 +40,8 @@ inline constexpr MetricSpec kMetrics[] = {
      "Time from the creation or change of an ImageBuild until its build starts.", Buckets::kWait},
     {"imagebuild_cache_requests_total", MetricType::kCounter, "result",
      "Stages that were looked up in the cache, by result (hit, miss)."},
+    {"imagebuild_warnings_total", MetricType::kCounter, "rule",
+     "Warnings of builds that ended, by the rule that makes them."},
     {"imagebuild_image_size_bytes", MetricType::kHistogram, "", "Compressed size of the layers of pushed images.",
      Buckets::kImage},
     {"imagebuild_artifact_bytes_total", MetricType::kCounter, "",

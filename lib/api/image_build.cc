@@ -302,6 +302,8 @@ Result<ImageBuild> ImageBuild::parse(std::string_view text) {
   const json* status = member(document, "status");
   Reader status_reader(status == nullptr ? kNothing : *status, "status", ignored);
   fields::walk(status_reader, build.status);
+  // Earlier operators wrote texts.
+  std::erase_if(build.status.warnings, [](const WarningStatus& warning) { return warning.message.empty(); });
   return build;
 }
 

@@ -46,7 +46,7 @@ class Fitting {
 
   // What the user asks of the node, against what the stage's platform does.
   std::optional<Misfit> node_selector(const api::PlanStage& stage) const {
-    const api::PodSettings settings = api::settings_for(spec_, stage.name);
+    const api::PodSettings settings = api::settings_for(spec_, api::written_name(stage));
     const std::string os = stage.platform.substr(0, stage.platform.find('/'));
     const auto check = [&](const char* label, const std::string& wanted) -> std::optional<Misfit> {
       const auto own = settings.node_selector.find(label);
@@ -66,7 +66,7 @@ class Fitting {
 
   // Where the selector that counts for the stage stands.
   std::string selector_field(const api::PlanStage& stage, const char* label) const {
-    const std::string name = stage.name;
+    const std::string name = api::written_name(stage);
     const auto own = std::ranges::find(spec_.stages, name, &api::StageSettings::name);
     const bool by_stage = own != spec_.stages.end() && own->pod.node_selector.contains(label);
     return by_stage ? "spec.stages[" + name + "].nodeSelector" : "spec.stageDefaults.nodeSelector";

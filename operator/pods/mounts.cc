@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "api/job.h"
 #include "api/volume.h"
+#include "build/cluster_fit.h"
 #include "build/reconcile_names.h"
+#include "oci/digest.h"
 
 namespace imagebuild::op {
 
@@ -19,6 +22,7 @@ using kube::Json;
 
 constexpr int kOwnerReads = 0400;
 constexpr const char* kArtifacts = "artifacts";
+constexpr const char* kCacheFolder = "imagebuild-cache";  // In the claim for caches, which may hold other things.
 
 // Where the artifacts of a build lie: the source of the volume that its pods share.
 Json artifact_source(const api::ImageBuild& build, std::int64_t generation) {
@@ -93,43 +97,132 @@ std::optional<api::SecretRef> source_secret(const api::Source& source) {
   return {};
 }
 
-void add_source(Mounts& to, const api::Source& source) {
+// The name of the pod's volume for a claim: `name`, unless another one has it already, for kubelets may wait for ever
+// for a second one.
+std::string claim_volume(Mounts& to, const std::string& claim, const std::string& name, bool read_only) {
+  for (const Json& volume : to.volumes) {
+    const auto known = volume.find("persistentVolumeClaim");
+    if (known != volume.end() && known->at("claimName") == claim) return volume.at("name");
+  }
+  Json source = {{"claimName", claim}};
+  if (read_only) source["readOnly"] = true;
+  add_volume(to, name, {{"persistentVolumeClaim", std::move(source)}});
+  return name;
+}
+
+// What is in the namespace of where files come from. The volumes are called `name` and `name`-secret.
+void add_source(Mounts& to, const api::Source& source, const std::string& name, const std::string& folder,
+                const std::string& secret_folder) {
   if (source.config_map) {
-    add_read_only(to, "source", job::kSource, {{"configMap", {{"name", source.config_map->name}}}});
+    add_read_only(to, name, folder, {{"configMap", {{"name", source.config_map->name}}}});
   }
-  if (source.claim) {
-    add_read_only(to, "source", job::kSource,
-                  {{"persistentVolumeClaim", {{"claimName", source.claim->claim_name}, {"readOnly", true}}}});
-  }
+  if (source.claim) add_mount(to, claim_volume(to, source.claim->claim_name, name, true), folder, true);
   if (const auto secret = source_secret(source)) {
-    add_read_only(to, "source-secret", job::kSourceSecret,
+    add_read_only(to, name + "-secret", secret_folder,
                   {{"secret", {{"secretName", secret->name}, {"defaultMode", kOwnerReads}}}});
   }
 }
 
+// Keys of Secrets, each as a file that only root reads; by the names of the files.
+void add_keys(Mounts& to, const std::string& name, const std::vector<std::pair<std::string, api::KeyRef>>& keys) {
+  if (keys.empty()) return;
+  Json sources = Json::array();
+  for (const auto& [file, key] : keys) {
+    Json items = Json::array({{{"key", key.key}, {"path", file}, {"mode", kOwnerReads}}});
+    sources.push_back({{"secret", {{"name", key.name}, {"items", std::move(items)}}}});
+  }
+  add_read_only(to, name, std::string(volume::kMountPoint) + "/" + name,
+                {{"projected", {{"defaultMode", kOwnerReads}, {"sources", std::move(sources)}}}});
+}
+
 // An id that the spec does not have is not there; the stage says so if it cannot do without.
 void add_build_secrets(Mounts& to, const api::ImageBuildSpec& spec, const std::vector<std::string>& ids) {
-  Json sources = Json::array();
+  std::vector<std::pair<std::string, api::KeyRef>> keys;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto found = std::ranges::find(spec.secrets, ids[i], &api::BuildSecret::id);
-    if (found == spec.secrets.end()) continue;
-    Json items = Json::array({{{"key", found->key.key}, {"path", std::to_string(i)}, {"mode", kOwnerReads}}});
-    sources.push_back({{"secret", {{"name", found->key.name}, {"items", std::move(items)}}}});
+    if (found != spec.secrets.end()) keys.emplace_back(std::to_string(i), found->key);
   }
-  if (sources.empty()) return;
-  add_read_only(to, volume::kSecrets, std::string(volume::kMountPoint) + "/" + volume::kSecrets,
-                {{"projected", {{"defaultMode", kOwnerReads}, {"sources", std::move(sources)}}}});
+  add_keys(to, volume::kSecrets, keys);
+}
+
+void add_ssh_keys(Mounts& to, const api::ImageBuildSpec& spec, const std::vector<std::string>& ids) {
+  std::vector<std::pair<std::string, api::KeyRef>> keys;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (const api::BuildSsh* own = api::find_ssh(spec, ids[i])) keys.emplace_back(std::to_string(i), own->key);
+  }
+  add_keys(to, volume::kSsh, keys);
+}
+
+// Where a cache lies in the claim: whoever mounts the claim finds it by its id.
+std::string cache_folder(const std::string& id) {
+  constexpr std::size_t kDigits = 16;
+  return std::string(kCacheFolder) + "/" + std::string(oci::Digest::of(id).hex().substr(0, kDigits));
+}
+
+// A folder each, of the claim or of the pod's own.
+void add_caches(Mounts& to, const api::ImageBuildSpec& spec, const std::vector<std::string>& ids) {
+  if (ids.empty()) return;
+  const auto& claim = spec.cache_mounts.claim;
+  if (claim) {
+    claim_volume(to, claim->claim_name, volume::kCaches, false);
+  } else {
+    add_volume(to, volume::kCaches, {{"emptyDir", Json::object()}});
+  }
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::string number = std::to_string(i);
+    add_mount(to, volume::kCaches, std::string(volume::kMountPoint) + "/" + volume::kCaches + "/" + number, false);
+    to.mounts.back()["subPath"] = claim ? cache_folder(ids[i]) : number;
+  }
+}
+
+void add_shared_memory(Mounts& to, const api::ImageBuildSpec& spec) {
+  if (spec.shm_size.text.empty()) return;
+  add_volume(to, "shm", {{"emptyDir", {{"medium", "Memory"}, {"sizeLimit", spec.shm_size.text}}}});
+  add_mount(to, "shm", "/dev/shm", false);
+}
+
+// The trees from outside that the stage's steps take files from.
+std::set<int> trees_of(const api::PlanStage& stage) {
+  std::set<int> found;
+  const auto from = [&](const api::CopyFrom& place) {
+    if (const auto* tree = std::get_if<api::FromTree>(&place)) found.insert(tree->tree);
+  };
+  for (const api::Step& step : stage.steps) {
+    if (const auto* copy = std::get_if<api::CopyStep>(&step.action)) {
+      if (!copy->sources.empty()) from(copy->from);
+      for (const api::RemoteSource& remote : copy->remotes) found.insert(remote.tree);
+    }
+    const auto* run = std::get_if<api::RunStep>(&step.action);
+    if (run == nullptr) continue;
+    for (const api::Mount& mount : run->mounts) {
+      if (const auto* bind = std::get_if<api::BindMount>(&mount)) from(bind->from);
+      if (const auto* cache = std::get_if<api::CacheMount>(&mount); cache != nullptr && cache->from) from(*cache->from);
+    }
+  }
+  return found;
 }
 
 std::string folder_of(const std::string& path) {
   return path.substr(0, path.find('/'));
+}
+std::string parent_of(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
 }
 
 }  // namespace
 
 Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& create) {
   Mounts result = builder_mounts(build, create.generation);
-  add_source(result, build.spec.source);
+  add_source(result, build.spec.source, "source", job::kSource, job::kSourceSecret);
+  for (std::size_t i = 0; i < build.spec.contexts.size(); ++i) {
+    add_source(result, build.spec.contexts[i].files, "context-" + std::to_string(i), job::context_source(i),
+               job::context_secret(i));
+  }
+  // Where the artifacts are for one node, its stages must find the caches there: the scheduler places the claims of a
+  // pod together, whether a container mounts them or not.
+  if (build.spec.cache_mounts.claim && on_one_node(build.spec)) {
+    claim_volume(result, build.spec.cache_mounts.claim->claim_name, volume::kCaches, false);
+  }
   // Who stores artifacts pushes.
   const bool pushes = build.spec.artifacts.transport == api::Transport::kRegistry;
   add_registry_secrets(result, pushes ? all_registry_secrets(build.spec) : build.spec.image_pull_secrets);
@@ -151,20 +244,30 @@ Mounts transfer_mounts(const api::ImageBuild& build, const build::CreatePod& cre
 
 Mounts stage_mounts(const api::ImageBuild& build, const api::Plan& plan, const build::CreatePod& create) {
   const int stage = create.work.stage;
+  const api::PlanStage& own = plan.stages[static_cast<std::size_t>(stage)];
   Mounts result;
   add_volume(result, kArtifacts, artifact_source(build, create.generation));
-  add_part(result, folder_of(volume::kStageProgram), true);
+  // A computed stage runs the program of its image.
+  if (own.needs_container)
+    add_part(result, parent_of(volume::stage_program(build::node_architecture(own.platform))), true);
   add_part(result, volume::kPlan, true);
   add_part(result, folder_of(volume::kContextIndex), true);
   add_part(result, folder_of(volume::base_index(0)), true);
+  for (const int tree : trees_of(own)) {
+    add_part(result, volume::tree_index(tree), true);
+    add_part(result, volume::tree_tar(tree), true);
+  }
   std::set<int> seen;
-  for (const int need : plan.stages[static_cast<std::size_t>(stage)].needs) seen.insert(need);
+  for (const int need : own.needs) seen.insert(need);
   for (const int below : api::base_chain(plan, stage)) seen.insert(below);
   seen.erase(stage);
   // All of them are done, so their folders are there; the kubelet makes the stage's own.
   for (const int other : seen) add_part(result, volume::stage_folder(other), true);
   add_part(result, volume::stage_folder(stage), false);
   add_build_secrets(result, build.spec, api::secret_ids(plan, stage));
+  add_ssh_keys(result, build.spec, api::ssh_ids(plan, stage));
+  add_caches(result, build.spec, api::cache_ids(plan, stage));
+  if (own.needs_container) add_shared_memory(result, build.spec);
   return result;
 }
 

@@ -15,10 +15,11 @@ struct Mounts {
   kube::Json mounts = kube::Json::array();   // Container.volumeMounts
 };
 
-// The whole artifact volume, the job, the source and its Secret, the credentials to pull with, /tmp.
+// The whole artifact volume, the job, the source, the named contexts and their Secrets, the credentials to pull with,
+// /tmp.
 Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& create);
-// Parts of the artifact volume: of other stages, those that it needs or is built on. The secrets that its RUN steps
-// name and the spec has.
+// Parts of the artifact volume: of other stages, those that it needs or is built on. The secrets and SSH
+// keys that its RUN steps name and the spec has, and their caches.
 Mounts stage_mounts(const api::ImageBuild& build, const api::Plan& plan, const build::CreatePod& create);
 // The whole artifact volume, the job, the credentials to push and pull with, /tmp.
 Mounts publish_mounts(const api::ImageBuild& build, const build::CreatePod& create);

@@ -6,7 +6,9 @@
 #include "api/job.h"
 #include "api/validate_values.h"
 #include "api/volume.h"
+#include "build/cluster_fit.h"
 #include "oci/digest.h"
+#include "oci/platform.h"
 #include "operator/pods/metadata.h"
 #include "operator/pods/mounts.h"
 #include "operator/pods/scheduling.h"
@@ -42,6 +44,8 @@ struct Work {
   api::ResourceNeeds resources;
   api::PodSettings settings;
   std::string platform = kAnyLinux;
+  std::string preferred_architecture;  // Of the node, where there is one; empty: none.
+  Json hosts = Json::array();          // PodSpec.hostAliases
 };
 
 // The builder's pods run where those of stages may: they share a volume, and often a taint. Where the volume is for one
@@ -50,9 +54,7 @@ api::PodSettings builder_settings(const api::ImageBuildSpec& spec) {
   api::PodSettings settings = spec.stage_defaults;
   settings.resources = {};
   settings.runtime_class_name.clear();
-  const bool one_node =
-      spec.artifacts.transport == api::Transport::kVolume && !api::spreads_over_nodes(spec.artifacts.volume);
-  if (!one_node) return settings;
+  if (!api::on_one_node(spec)) return settings;
   for (const api::StageSettings& stage : spec.stages) {
     settings.node_selector.insert(stage.pod.node_selector.begin(), stage.pod.node_selector.end());
   }
@@ -92,6 +94,21 @@ Work builder_work(const api::ImageBuild& build, const std::string& what, const C
   return work;
 }
 
+// A container has the program of its platform on the volume; a computed stage runs the stage image's own, on any node.
+std::string stage_program(const api::PlanStage& stage) {
+  const std::string path = stage.needs_container ? volume::stage_program(build::node_architecture(stage.platform))
+                                                 : std::string(volume::kStageProgram);
+  return std::string(volume::kMountPoint) + "/" + path;
+}
+
+Json host_aliases(const api::ImageBuildSpec& spec) {
+  Json result = Json::array();
+  for (const api::ExtraHost& host : spec.extra_hosts) {
+    result.push_back({{"ip", host.ip}, {"hostnames", host.hostnames}});
+  }
+  return result;
+}
+
 Work stage_work(const api::ImageBuild& build, const api::Plan& plan, const CreatePod& create,
                 const ClusterSettings& settings) {
   const int index = create.work.stage;
@@ -102,7 +119,7 @@ Work stage_work(const api::ImageBuild& build, const api::Plan& plan, const Creat
   work.image = base == nullptr ? settings.stage_image : base->reference;
   // A base is pinned by its digest: the node's copy is as good as the registry's.
   work.image_pull_policy = base == nullptr ? settings.image_pull_policy : "IfNotPresent";
-  work.command = {std::string(volume::kMountPoint) + "/" + volume::kStageProgram,
+  work.command = {stage_program(stage),
                   "--volume",
                   volume::kMountPoint,
                   "--stage",
@@ -111,9 +128,11 @@ Work stage_work(const api::ImageBuild& build, const api::Plan& plan, const Creat
                   build.spec.output.compression == api::Compression::kZstd ? "zstd" : "gzip"};
   work.mounts = stage_mounts(build, plan, create);
   work.security = stage.needs_container ? run_security() : builder_security();
-  work.settings = api::settings_for(build.spec, stage.name);
+  work.settings = api::settings_for(build.spec, api::written_name(stage));
   work.resources = work.settings.resources;
-  if (stage.needs_container) work.platform = stage.platform;
+  if (!stage.needs_container) return work;
+  work.platform = stage.platform;
+  work.hosts = host_aliases(build.spec);
   return work;
 }
 
@@ -127,12 +146,21 @@ Work transfer_work(const api::ImageBuild& build, const std::string& what, const 
   return work;
 }
 
+// The first pod of a build on one node chooses the node of all: one that can run the stages, if there is any. It need
+// not be so, for there may be no stage that runs anything.
+std::string first_choice(const api::ImageBuildSpec& spec) {
+  if (!api::on_one_node(spec) || spec.platforms.size() != 1) return {};
+  const Result<oci::Platform> platform = oci::Platform::parse(spec.platforms.front());
+  return platform.ok() ? platform->architecture() : "";
+}
+
 Work work_of(const api::ImageBuild& build, const std::optional<api::Plan>& plan, const CreatePod& create,
              const ClusterSettings& settings) {
   if (create.work.role == PodRole::kStage) return stage_work(build, *plan, create, settings);
   const bool prepares = create.work.role == PodRole::kPrepare;
   Work work = builder_work(build, role_name(create.work.role), create, settings);
   work.mounts = prepares ? prepare_mounts(build, create) : publish_mounts(build, create);
+  if (prepares) work.preferred_architecture = first_choice(build.spec);
   return work;
 }
 
@@ -205,7 +233,8 @@ Json make_pod(const api::ImageBuild& build, const std::optional<api::Plan>& plan
                {"volumes", std::move(work.mounts.volumes)}};
   if (is_stage) spec["hostname"] = kHostname;
   if (Json secrets = pull_secrets(build.spec); !secrets.empty()) spec["imagePullSecrets"] = std::move(secrets);
-  schedule_pod(spec, work.settings, work.platform, create.node);
+  if (!work.hosts.empty()) spec["hostAliases"] = std::move(work.hosts);
+  schedule_pod(spec, work.settings, {work.platform, work.preferred_architecture, create.node});
   spec["containers"] = Json::array({container(environment(build, create.name, settings), work)});
   if (is_stage && uses_registry(build)) add_transfers(build, create, settings, spec);
   return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};

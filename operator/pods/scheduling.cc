@@ -8,6 +8,8 @@ namespace {
 
 using kube::Json;
 
+constexpr const char* kArchLabel = "kubernetes.io/arch";
+
 Json quantities(const std::map<std::string, api::Quantity>& amounts) {
   Json result = Json::object();
   for (const auto& [name, amount] : amounts) result[name] = amount.text;
@@ -30,7 +32,7 @@ Json node_selector(const std::map<std::string, std::string>& own, const std::str
   Json result = {{"kubernetes.io/os", platform.substr(0, os_end)}};
   if (os_end < platform.size()) {
     const std::string rest = platform.substr(os_end + 1);
-    result["kubernetes.io/arch"] = rest.substr(0, rest.find('/'));
+    result[kArchLabel] = rest.substr(0, rest.find('/'));
   }
   for (const auto& [key, value] : own) result[key] = value;
   return result;
@@ -76,9 +78,21 @@ Json pinned_to_node(Json affinity, const std::string& node) {
   return affinity;
 }
 
-void schedule_pod(Json& pod_spec, const api::PodSettings& settings, const std::string& platform,
-                  const std::string& node) {
-  pod_spec["nodeSelector"] = node_selector(settings.node_selector, platform);
+Json preferring_architecture(Json affinity, const std::string& architecture) {
+  constexpr int kStrongest = 100;  // The API takes no larger weight.
+  if (affinity.is_null()) affinity = Json::object();
+  Json* on_nodes = object_in(affinity, "nodeAffinity");
+  if (on_nodes == nullptr) return affinity;
+  Json& wishes = (*on_nodes)["preferredDuringSchedulingIgnoredDuringExecution"];
+  if (wishes.is_null()) wishes = Json::array();
+  if (!wishes.is_array()) return affinity;
+  const Json demand = {{"key", kArchLabel}, {"operator", "In"}, {"values", Json::array({architecture})}};
+  wishes.push_back({{"weight", kStrongest}, {"preference", {{"matchExpressions", Json::array({demand})}}}});
+  return affinity;
+}
+
+void schedule_pod(Json& pod_spec, const api::PodSettings& settings, const NodeChoice& choice) {
+  pod_spec["nodeSelector"] = node_selector(settings.node_selector, choice.platform);
   if (!settings.tolerations.empty()) {
     Json& tolerations = pod_spec["tolerations"] = Json::array();
     for (const api::Toleration& one : settings.tolerations) tolerations.push_back(toleration_json(one));
@@ -86,7 +100,10 @@ void schedule_pod(Json& pod_spec, const api::PodSettings& settings, const std::s
   Json affinity;
   if (!settings.affinity.text.empty()) affinity = Json::parse(settings.affinity.text, nullptr, false);
   if (affinity.is_discarded()) affinity = nullptr;  // Cannot be: it was read from JSON.
-  if (!node.empty()) affinity = pinned_to_node(std::move(affinity), node);
+  if (!choice.node.empty()) affinity = pinned_to_node(std::move(affinity), choice.node);
+  if (!choice.preferred_architecture.empty()) {
+    affinity = preferring_architecture(std::move(affinity), choice.preferred_architecture);
+  }
   if (!affinity.is_null()) pod_spec["affinity"] = std::move(affinity);
   const auto set = [&](const char* key, const std::string& value) {
     if (!value.empty()) pod_spec[key] = value;
