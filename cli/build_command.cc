@@ -12,8 +12,10 @@
 #include "api/volume.h"
 #include "base/file.h"
 #include "builder/prepare/images.h"
+#include "builder/source/trees.h"
 #include "builder/stage/stage.h"
 #include "cli/failure_text.h"
+#include "cli/foreign_stages.h"
 #include "cli/image_pool.h"
 #include "cli/json_view.h"
 #include "cli/local_runtime.h"
@@ -22,6 +24,7 @@
 #include "cli/run_stages.h"
 #include "cli/secrets.h"
 #include "cli/signals.h"
+#include "cli/ssh_sources.h"
 #include "cli/stage_cache.h"
 #include "cli/stage_key.h"
 #include "cli/step_label.h"
@@ -77,22 +80,6 @@ bool has_container_stage(const api::Plan& plan) {
   return std::ranges::any_of(plan.stages, [](const api::PlanStage& stage) { return stage.needs_container; });
 }
 
-// RUN works where the machine speaks the stage's language.
-Status check_platforms(const api::Plan& plan) {
-  for (std::size_t i = 0; i < plan.stages.size(); ++i) {
-    const api::PlanStage& stage = plan.stages[i];
-    if (!stage.needs_container) continue;
-    ASSIGN_OR_RETURN(const oci::Platform platform, oci::Platform::parse(stage.platform));
-    if (oci::Platform::host().accepts(platform)) continue;
-    return Error{ErrorCode::kUnsupported,
-                 api::place(plan, stage.at) + ": stage '" + stage_title(plan, static_cast<int>(i)) +
-                     "' runs programs for " + stage.platform + ", but this machine is " + oci::Platform::host().str() +
-                     "; build it on such a machine, or let the stage run on this one with FROM "
-                     "--platform=$BUILDPLATFORM"};
-  }
-  return ok();
-}
-
 // What made a result: another program may make another one.
 Result<std::string> builder_identity(archive::Compression compression) {
   std::string identity = std::to_string(static_cast<int>(compression));
@@ -114,7 +101,7 @@ struct Ending {
   builder::Prepared prepared;
   std::vector<api::StageReport> reports;
   std::optional<api::Failure> failure;
-  std::optional<builder::Published> image;  // When there is no failure.
+  std::vector<builder::Published> images;  // When there is no failure.
 };
 
 class Build {
@@ -130,6 +117,7 @@ class Build {
   // Fills `ending` as far as it comes; the plan in it is what the views show.
   Status run(Ending& ending) {
     ASSIGN_OR_RETURN(secrets_, read_secrets(options_.secrets, environment_));
+    ASSIGN_OR_RETURN(ssh_, read_ssh(options_.ssh, environment_));
     ASSIGN_OR_RETURN(const std::unique_ptr<builder::RegistryAccess> registries,
                      builder::RegistryAccess::open(options_.source.registry, processes_));
     const builder::OpenImage open_image = [&](const std::string& name) {
@@ -145,6 +133,7 @@ class Build {
     if (error) return system_error(volume_.string(), error.value());
 
     RETURN_IF_ERROR(prepare(open_image, ending.prepared));
+    RETURN_IF_ERROR(fetch_trees(open_image, registries->transport(), ending.prepared));
     RETURN_IF_ERROR(run_all_stages(store, folder, open_image, ending));
     if (ending.failure) return ok();
     return publish(open_image, registries->client(), ending);
@@ -155,10 +144,12 @@ class Build {
     builder::PrepareRequest request;
     request.context = options_.source.context;
     request.dockerfile = options_.source.dockerfile;
-    request.target = options_.source.target;
+    request.targets = options_.source.targets;
     request.build_args = options_.source.build_args;
-    request.platform = options_.source.platform;
+    request.platforms = options_.source.platforms;
     request.epoch_s = options_.source.epoch_s;
+    request.named_contexts = builder::images_by_name(options_.source.build_contexts);
+    request.run = options_.source.run;
     request.volume = volume_;
     ASSIGN_OR_RETURN(prepared, shown(progress_, "[internal] load Dockerfile and context, resolve base images",
                                      [&] { return builder::prepare(request, open_image, processes_); }));
@@ -168,10 +159,30 @@ class Build {
       progress_.show(Warning{api::text_of(prepared.plan, warning)});
     }
     RETURN_IF_ERROR(check_required_secrets(prepared.plan, secrets_));
+    RETURN_IF_ERROR(check_required_ssh(prepared.plan, ssh_));
     if (prepared.context_folder.empty()) return ok();
     std::error_code error;
     fs::create_directory_symlink(fs::absolute(prepared.context_folder), volume_ / volume::kContextFolder, error);
     if (error) return system_error(volume_.string(), error.value());
+    return ok();
+  }
+
+  // One after the other: most builds have one, and progress shows each.
+  Status fetch_trees(const builder::OpenImage& open_image, http::HttpTransport& transport,
+                     const builder::Prepared& prepared) {
+    builder::TreesRequest request;
+    request.volume = volume_;
+    request.dockerfile_text = prepared.dockerfile_text;
+    request.contexts = options_.source.build_contexts;
+    request.own_machine = true;
+    request.stop = stop_;
+    const builder::SourceSeams seams{processes_, transport, open_image, {}};
+    for (std::size_t i = 0; i < prepared.plan.trees.size(); ++i) {
+      ASSIGN_OR_RETURN(const std::vector<api::Warning> warnings,
+                       shown(progress_, "[internal] " + builder::title_of(prepared.plan.trees[i]),
+                             [&] { return builder::fetch_tree(prepared.plan, static_cast<int>(i), request, seams); }));
+      for (const api::Warning& warning : warnings) progress_.show(Warning{api::text_of(prepared.plan, warning)});
+    }
     return ok();
   }
 
@@ -200,6 +211,8 @@ class Build {
     std::optional<LocalRuntime> runtime;
     if (has_container_stage(plan)) {
       ASSIGN_OR_RETURN(RuntimeSettings settings, runtime_settings(folder, ending.prepared));
+      settings.caches = store.caches_folder();
+      settings.ssh = ssh_;
       runtime.emplace(std::move(settings), secrets_, processes_);
     }
     done_.resize(plan.stages.size());
@@ -297,21 +310,23 @@ class Build {
     };
     if (std::ranges::any_of(options_.outputs, is_registry)) {
       name = "push";
-      for (const oci::Reference& tag : options_.tags) name += " " + tag.familiar();
+      for (const auto& [target, tags] : options_.tags) {
+        for (const oci::Reference& tag : tags) name += " " + tag.familiar();
+      }
     }
-    ASSIGN_OR_RETURN(ending.image, shown(progress_, name, [&] {
+    ASSIGN_OR_RETURN(ending.images, shown(progress_, name, [&] {
                        return builder::publish(ending.prepared.plan, request, open_image, client, stop_);
                      }));
-    return write_result_files(*ending.image);
+    return write_result_files(ending.images);
   }
 
-  Status write_result_files(const builder::Published& image) const {
+  Status write_result_files(const std::vector<builder::Published>& images) const {
     if (!options_.iid_file.empty()) {
-      RETURN_IF_ERROR(write_file_atomically(options_.iid_file, image.manifest.config.digest.str()).in("--iidfile"));
+      RETURN_IF_ERROR(write_file_atomically(options_.iid_file, image_id(images.front())).in("--iidfile"));
     }
     if (!options_.metadata_file.empty()) {
       RETURN_IF_ERROR(
-          write_file_atomically(options_.metadata_file, metadata_json(image, options_.tags)).in("--metadata-file"));
+          write_file_atomically(options_.metadata_file, metadata_json(images, options_.tags)).in("--metadata-file"));
     }
     return ok();
   }
@@ -325,6 +340,7 @@ class Build {
   const Status& may_mount_;
   SystemProcessRunner processes_;
   std::map<std::string, std::string> secrets_;
+  std::map<std::string, SshSource> ssh_;
   std::string builder_;  // StageKeyInputs::builder
   std::mutex mutex_;
   std::vector<std::optional<api::StageReport>> done_;  // By stage. Guarded by mutex_.
@@ -336,17 +352,19 @@ int conclude(const BuildOptions& options, ProgressMode mode, Progress& progress,
              const Ending& ending) {
   const bool as_text = mode != ProgressMode::kJson;
   if (status.ok() && !ending.failure) {
-    std::vector<std::string> names;
-    for (const oci::Reference& tag : options.tags) names.push_back(tag.str());
     std::uint64_t exported_bytes = 0;
     for (const api::StageReport& report : ending.reports) exported_bytes += report.export_bytes;
-    progress.show(ImageBuilt{&*ending.image, std::move(names), exported_bytes});
+    for (const builder::Published& image : ending.images) {
+      std::vector<std::string> names;
+      for (const oci::Reference& tag : tags_of(image, options.tags)) names.push_back(tag.str());
+      progress.show(ImageBuilt{&image, std::move(names), exported_bytes});
+    }
     if (options.outputs.empty()) {
       progress.show(Warning{"the image was built but goes nowhere; name it with -t to push it, or say --output"});
     }
     progress.finish();
     if (as_text) {
-      standard_error()(summary(ending.prepared.plan, ending.reports, *ending.image, options.tags, options.outputs));
+      standard_error()(summary(ending.prepared.plan, ending.reports, ending.images, options.tags, options.outputs));
     }
     return kExitOk;
   }

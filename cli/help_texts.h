@@ -10,6 +10,7 @@ Usage: imagebuild COMMAND [OPTIONS]
 Commands:
   build      Build an image and push it or write it to a folder or archive
   plan       Show the solved stages of a Dockerfile without running anything
+  lint       Check a Dockerfile without building it
   version    Print the version
 
 'imagebuild COMMAND --help' explains a command.
@@ -34,6 +35,8 @@ inline constexpr const char* kBuildFooter = R"(
 Examples:
   imagebuild build -t registry.corp/team/app:1.4 .
   imagebuild build -f deploy/Dockerfile --target test .
+  imagebuild build --platform linux/amd64,linux/arm64 -t localhost:5000/app .
+  imagebuild build --target api=localhost:5000/api --target web=localhost:5000/web .
   imagebuild build -t app:dev --output type=oci-archive,dest=app.tar .
   imagebuild build --build-arg VERSION=1.4 --secret id=npmrc,src=$HOME/.npmrc -t localhost:5000/app .
   git archive HEAD | imagebuild build -t localhost:5000/app -
@@ -66,20 +69,62 @@ Exit codes:
   2  the command line is wrong
   3  the machine, the network or a registry failed; trying again may help)";
 
+inline constexpr const char* kLintDescription =
+    "Check a Dockerfile: what is wrong, and what is right but probably not meant. Reads no registry, runs nothing. "
+    "Every\n"
+    "rule has a page in docs/rules; '# check=skip=RULE' in the Dockerfile switches one off.";
+inline constexpr const char* kLintFooter = R"(
+Examples:
+  imagebuild lint .
+  imagebuild lint deploy/app.Dockerfile
+  imagebuild lint --target test --build-arg VERSION=1.4 .
+  imagebuild lint --format sarif . > lint.sarif
+
+Exit codes:
+  0  nothing was found, or --warn-only was given
+  1  something was found, or the Dockerfile is wrong
+  2  the command line is wrong
+  3  the machine failed)";
+
+inline constexpr const char* kLintContextHelp =
+    "The build context: a folder (default: this one), a tar file, '-'\nfor a tar on standard input; or a Dockerfile, "
+    "whose "
+    "folder it is";
+inline constexpr const char* kLintTargetHelp =
+    "Check the instructions of the stages that this one needs\n(default: those of all stages)";
+inline constexpr const char* kLintPlatformHelp = "Check as if built for these platforms (default: this machine's)";
+inline constexpr const char* kLintBuildContextHelp = "A named context, as 'build' takes it. Repeatable";
+inline constexpr const char* kLintFormatHelp = "text (default), json or sarif (2.1.0, for code review tools)";
+inline constexpr const char* kWarnOnlyHelp =
+    "Exit with 0 although something was found, unless the Dockerfile is\nwrong or says '# check=error=true'";
 inline constexpr const char* kContextHelp =
     "Where COPY takes files from: a folder, a tar file (also .tar.gz),\nor '-' for such a tar on standard input";
 inline constexpr const char* kFileHelp = "The Dockerfile; '-' reads standard input\n(default: 'Dockerfile' in CONTEXT)";
-inline constexpr const char* kTargetHelp = "Stop at this stage, named or by index (default: the last)";
+inline constexpr const char* kTargetHelp =
+    "Build this stage, named or by index (default: the last). With\n=REF its image is called so and pushed there; several "
+    "targets\nneed a name each, and share what they have in common.\nRepeatable";
+inline constexpr const char* kPlanTargetHelp = "Stop at this stage, named or by index (default: the last).\nRepeatable";
 inline constexpr const char* kBuildArgHelp =
     "Set a build argument (ARG); without '=V' it has the value of\nthe environment variable K. Repeatable";
+inline constexpr const char* kBuildContextHelp =
+    "A tree or image that the Dockerfile names as it names a stage.\nVALUE is a folder, docker-image://IMAGE, "
+    "oci-layout://FOLDER,\nor the address of a Git repository or web archive. Repeatable";
+inline constexpr const char* kAddHostHelp = "A line of /etc/hosts for every RUN, such as db:10.0.0.7.\nRepeatable";
+inline constexpr const char* kUlimitHelp =
+    "A limit for every RUN, such as nofile=1024:2048; -1 is\nunlimited. Repeatable";
+inline constexpr const char* kShmSizeHelp = "Size of /dev/shm for every RUN, such as 128m";
 inline constexpr const char* kPlatformHelp =
-    "Build for this platform (default: the one of this machine).\nRUN needs the machine's own";
+    "Build for these platforms (default: the one of this machine);\nseveral make one image index. RUN needs a machine "
+    "of the\nplatform, or an emulator in the kernel. Repeatable";
 inline constexpr const char* kSecretHelp =
     "A secret for RUN --mount=type=secret: id=ID,src=FILE or\nid=ID,env=VARIABLE. It reaches no layer, log or report. "
     "Repeatable";
+inline constexpr const char* kSshHelp =
+    "What RUN --mount=type=ssh speaks with: default (the agent of\n$SSH_AUTH_SOCK), ID=SOCKET or "
+    "ID=KEYFILE[,KEYFILE]. Repeatable";
 inline constexpr const char* kTagHelp =
-    "Name of the image, such as registry.corp/team/app:1.4; it is\npushed there unless --output says otherwise. "
-    "Repeatable";
+    "Name of the image, such as registry.corp/team/app:1.4; it is\npushed there unless --output says otherwise. Of "
+    "several --target\nit names the one without '='. Repeatable";
 inline constexpr const char* kOutputHelp =
     "Where the image goes. Repeatable; one of\n"
     "  type=registry                    push to each -t\n"
@@ -89,7 +134,8 @@ inline constexpr const char* kOutputHelp =
     "Without -t and --output the image is only built";
 inline constexpr const char* kCompressionHelp = "Of new layers: gzip (default; works everywhere) or zstd";
 inline constexpr const char* kIidFileHelp =
-    "Write the image ID there: the digest of the image's config,\nas 'docker build --iidfile' does";
+    "Write the image ID there: the digest of the image's config (of\nthe index for several platforms), as 'docker build "
+    "--iidfile'\ndoes";
 inline constexpr const char* kMetadataHelp =
     "Write digests and names there as JSON, with BuildKit's keys:\ncontainerimage.digest, "
     "containerimage.config.digest, "

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/overloaded.h"
 #include "cli/build_command.h"
+#include "cli/lint_command.h"
 #include "cli/options.h"
 #include "cli/plan_command.h"
 #include "oci/platform.h"
@@ -20,6 +21,7 @@ int run(const std::vector<std::string>& arguments) {
   return std::visit(
       Overloaded{[&](const cli::BuildOptions& options) { return cli::build_command(options, environment); },
                  [](const cli::PlanOptions& options) { return cli::plan_command(options); },
+                 [](const cli::LintOptions& options) { return cli::lint_command(options); },
                  [](const cli::VersionOptions&) {
                    std::cout << "imagebuild " << IMAGEBUILD_VERSION << " " << oci::Platform::host().str() << "\n";
                    return kExitOk;

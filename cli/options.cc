@@ -6,7 +6,11 @@
 #include <cstdlib>
 
 #include "base/nearest.h"
+#include "builder/prepare/run_settings.h"
+#include "cli/command_line.h"
 #include "cli/help_texts.h"
+#include "cli/lint_options.h"
+#include "cli/target_spec.h"
 
 namespace imagebuild::cli {
 
@@ -15,14 +19,15 @@ namespace {
 // What CLI11 fills, before anything is checked.
 struct RawSource {
   std::string context;
-  std::string dockerfile, target, platform;
-  std::vector<std::string> build_args, build_contexts;
+  std::string dockerfile;
+  std::vector<std::string> targets, platforms, build_args, build_contexts, hosts, ulimits;
+  std::string shm_size;
   builder::RegistryOptions registry;
 };
 
 struct RawBuild {
   RawSource source;
-  std::vector<std::string> tags, outputs, secrets;
+  std::vector<std::string> tags, outputs, secrets, ssh;
   bool no_cache = false;
   std::string progress = "auto", compression = "gzip";
   std::string iid_file, metadata_file, store;
@@ -34,32 +39,26 @@ struct RawPlan {
   std::string format = "text";
 };
 
-// A repeatable option takes one value each time, so that it never swallows CONTEXT.
-CLI::Option* add_repeated(CLI::App& app, const std::string& names, std::vector<std::string>& values,
-                          const std::string& type, const std::string& help) {
-  return app.add_option(names, values, help)->type_name(type)->allow_extra_args(false);
-}
-
-CLI::Option* add_text(CLI::App& app, const std::string& names, std::string& value, const std::string& type,
-                      const std::string& help) {
-  return app.add_option(names, value, help)->type_name(type);
-}
-
-void add_source_options(CLI::App& app, RawSource& source) {
+void add_source_options(CLI::App& app, RawSource& source, const char* targets_name = "STAGE",
+                        const char* targets_help = kPlanTargetHelp) {
   app.add_option("CONTEXT", source.context, kContextHelp)->type_name("");
   add_text(app, "-f,--file", source.dockerfile, "FILE", kFileHelp)->group("What to build");
-  add_text(app, "--target", source.target, "STAGE", kTargetHelp)->group("What to build");
+  add_repeated(app, "--target", source.targets, targets_name, targets_help)->group("What to build");
   add_repeated(app, "--build-arg", source.build_args, "K[=V]", kBuildArgHelp)->group("What to build");
-  add_text(app, "--platform", source.platform, "OS/ARCH", kPlatformHelp)->group("What to build");
-  add_repeated(app, "--build-context", source.build_contexts, "NAME=VALUE", "")->group("");
+  add_repeated(app, "--platform", source.platforms, "OS/ARCH,…", kPlatformHelp)->group("What to build");
+  add_repeated(app, "--build-context", source.build_contexts, "NAME=VALUE", kBuildContextHelp)->group("What to build");
+  add_repeated(app, "--add-host", source.hosts, "NAME:ADDRESS", kAddHostHelp)->group("What RUN sees");
+  add_repeated(app, "--ulimit", source.ulimits, "NAME=SOFT[:HARD]", kUlimitHelp)->group("What RUN sees");
+  add_text(app, "--shm-size", source.shm_size, "SIZE", kShmSizeHelp)->group("What RUN sees");
   add_repeated(app, "--registry-mirror", source.registry.mirrors, "HOST=URL", kMirrorHelp)->group("Registries");
   add_repeated(app, "--insecure-registry", source.registry.insecure, "HOST", kInsecureHelp)->group("Registries");
   add_text(app, "--registries", source.registry.file, "FILE", kRegistriesHelp)->group("Registries");
 }
 
 void add_build_options(CLI::App& app, RawBuild& build) {
-  add_source_options(app, build.source);
+  add_source_options(app, build.source, "STAGE[=REF]", kTargetHelp);
   add_repeated(app, "--secret", build.secrets, "SECRET", kSecretHelp)->group("What to build");
+  add_repeated(app, "--ssh", build.ssh, "SSH", kSshHelp)->group("What to build");
   add_repeated(app, "-t,--tag", build.tags, "REF", kTagHelp)->group("Where the image goes");
   add_repeated(app, "-o,--output", build.outputs, "OUTPUT", kOutputHelp)->group("Where the image goes");
   add_text(app, "--compression", build.compression, "KIND", kCompressionHelp)->group("Where the image goes");
@@ -69,34 +68,6 @@ void add_build_options(CLI::App& app, RawBuild& build) {
   app.add_flag("--no-cache", build.no_cache, kNoCacheHelp)->group("How it runs");
   app.add_option("--parallel", build.parallel, kParallelHelp)->type_name("N")->group("How it runs");
   add_text(app, "--store", build.store, "DIR", kStoreHelp)->group("How it runs");
-}
-
-std::string in_quotes(const std::string& text) {
-  return "'" + text + "'";
-}
-
-class HelpFormatter final : public CLI::Formatter {
- public:
-  HelpFormatter() { column_width(32); }
-  std::string make_usage(const CLI::App*, std::string name) const override {
-    return "\nUsage: " + name + " [OPTIONS] CONTEXT\n";
-  }
-};
-
-template <class T>
-Result<T> choose(const std::string& option, const std::string& value,
-                 const std::vector<std::pair<std::string, T>>& choices) {
-  std::vector<std::string> names;
-  std::string list;
-  for (const auto& [name, choice] : choices) {
-    if (name == value) return choice;
-    list += (list.empty() ? "" : names.size() + 1 == choices.size() ? " or " : ", ") + name;
-    names.push_back(name);
-  }
-  const auto near = nearest(value, names);
-  return Error{ErrorCode::kInvalidInput,
-               option + ": unknown value " + in_quotes(value) +
-                   (near ? "; did you mean " + in_quotes(*near) + "?" : "; it can be " + list)};
 }
 
 Result<std::optional<std::int64_t>> source_date_epoch(const Environment& environment) {
@@ -112,20 +83,50 @@ Result<std::optional<std::int64_t>> source_date_epoch(const Environment& environ
   return std::optional(seconds);
 }
 
+Result<std::vector<TargetSpec>> parse_targets(const std::vector<std::string>& texts) {
+  std::vector<TargetSpec> targets;
+  for (const std::string& text : texts) {
+    ASSIGN_OR_RETURN(TargetSpec target, parse_target(text));
+    targets.push_back(std::move(target));
+  }
+  return targets;
+}
+
+// As with build arguments, the last of a name counts.
+Result<std::vector<builder::NamedContext>> check_build_contexts(const std::vector<std::string>& given) {
+  std::vector<builder::NamedContext> contexts;
+  for (const std::string& text : given) {
+    ASSIGN_OR_RETURN(builder::NamedContext context, builder::parse_named_context(text).in("--build-context"));
+    std::erase_if(contexts, [&](const builder::NamedContext& other) { return other.name == context.name; });
+    contexts.push_back(std::move(context));
+  }
+  return contexts;
+}
+
+Result<api::RunSettings> check_run_settings(const RawSource& raw) {
+  api::RunSettings run;
+  for (const std::string& text : raw.hosts) {
+    ASSIGN_OR_RETURN(api::HostAlias host, builder::parse_host(text).in("--add-host"));
+    run.hosts.push_back(std::move(host));
+  }
+  for (const std::string& text : raw.ulimits) {
+    ASSIGN_OR_RETURN(api::Ulimit limit, builder::parse_ulimit(text).in("--ulimit"));
+    std::erase_if(run.ulimits, [&](const api::Ulimit& other) { return other.name == limit.name; });
+    run.ulimits.push_back(std::move(limit));
+  }
+  if (raw.shm_size.empty()) return run;
+  ASSIGN_OR_RETURN(run.shm_bytes, builder::parse_bytes(raw.shm_size).in("--shm-size"));
+  return run;
+}
+
 Result<SourceOptions> check_source(const RawSource& raw, const Environment& environment) {
   const auto invalid = [](std::string message) { return Error{ErrorCode::kInvalidInput, std::move(message)}; };
   if (raw.context.empty()) {
     return invalid("no build context is given; name a folder, a tar file or '-' (for this folder: '.')");
   }
-  if (!raw.build_contexts.empty()) {
-    return Error{ErrorCode::kUnsupported,
-                 "--build-context is not supported yet; name an image with FROM or COPY --from instead, also as "
-                 "oci-layout://FOLDER"};
-  }
   SourceOptions source;
   source.context = raw.context;
   source.dockerfile = raw.dockerfile;
-  source.target = raw.target;
   source.registry = raw.registry;
   for (const std::string& text : raw.build_args) {
     auto [name, value] = split_assignment(text);
@@ -137,13 +138,11 @@ Result<SourceOptions> check_source(const RawSource& raw, const Environment& envi
     }
     source.build_args.emplace_back(std::move(name), std::move(value));
   }
-  if (raw.platform.find(',') != std::string::npos) {
-    return Error{ErrorCode::kUnsupported,
-                 "--platform: one platform at a time is supported yet, not " + in_quotes(raw.platform)};
-  }
-  if (!raw.platform.empty()) {
-    ASSIGN_OR_RETURN(source.platform, oci::Platform::parse(raw.platform).in("--platform"));
-  }
+  ASSIGN_OR_RETURN(const std::vector<TargetSpec> targets, parse_targets(raw.targets));
+  source.targets = stages_of(targets);
+  ASSIGN_OR_RETURN(source.platforms, parse_platforms(raw.platforms));
+  ASSIGN_OR_RETURN(source.build_contexts, check_build_contexts(raw.build_contexts));
+  ASSIGN_OR_RETURN(source.run, check_run_settings(raw));
   ASSIGN_OR_RETURN(source.epoch_s, source_date_epoch(environment));
   return source;
 }
@@ -159,6 +158,14 @@ Status check_outputs(BuildOptions& build) {
   if (build.tags.empty() && std::ranges::any_of(build.outputs, is_registry)) {
     return Error{ErrorCode::kInvalidInput, "--output: type=registry needs a name to push to; add -t REF"};
   }
+  const bool several = build.source.targets.size() > 1 || build.source.platforms.size() > 1;
+  if (several && std::ranges::any_of(build.outputs, [](const builder::Output& output) {
+        return output.kind == builder::Output::Kind::kDockerArchive;
+      })) {
+    return Error{ErrorCode::kInvalidInput,
+                 "--output: type=docker-archive holds one image for one platform; write several with "
+                 "type=oci-archive,dest=FILE"};
+  }
   for (std::size_t i = 0; i < build.outputs.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (!build.outputs[i].destination.empty() && build.outputs[i].destination == build.outputs[j].destination) {
@@ -173,18 +180,22 @@ Status check_outputs(BuildOptions& build) {
 Result<BuildOptions> check_build(const RawBuild& raw, const Environment& environment) {
   BuildOptions build;
   ASSIGN_OR_RETURN(build.source, check_source(raw.source, environment));
+  std::vector<oci::Reference> tags;
   for (const std::string& text : raw.tags) {
-    ASSIGN_OR_RETURN(oci::Reference tag, oci::Reference::parse(text).in("--tag"));
-    if (tag.digest()) {
-      return Error{ErrorCode::kInvalidInput, "--tag: " + in_quotes(text) + " names a digest; give a tag instead"};
-    }
-    if (std::ranges::find(build.tags, tag) == build.tags.end()) build.tags.push_back(std::move(tag));
+    ASSIGN_OR_RETURN(oci::Reference tag, parse_image_name("--tag", text));
+    if (std::ranges::find(tags, tag) == tags.end()) tags.push_back(std::move(tag));
   }
   for (const std::string& text : raw.outputs) {
     ASSIGN_OR_RETURN(builder::Output output, parse_output(text));
     build.outputs.push_back(std::move(output));
   }
+  ASSIGN_OR_RETURN(const std::vector<TargetSpec> targets, parse_targets(raw.source.targets));
+  ASSIGN_OR_RETURN(build.tags, tags_by_target(targets, tags, !build.outputs.empty()));
   RETURN_IF_ERROR(check_outputs(build));
+  if (!raw.iid_file.empty() && build.source.targets.size() > 1) {
+    return Error{ErrorCode::kInvalidInput,
+                 "--iidfile holds one image ID; with several --target take --metadata-file, which has all"};
+  }
   for (const std::string& text : raw.secrets) {
     ASSIGN_OR_RETURN(SecretSource secret, parse_secret(text));
     if (std::ranges::any_of(build.secrets, [&](const SecretSource& other) { return other.id == secret.id; })) {
@@ -192,6 +203,7 @@ Result<BuildOptions> check_build(const RawBuild& raw, const Environment& environ
     }
     build.secrets.push_back(std::move(secret));
   }
+  build.ssh = raw.ssh;
   ASSIGN_OR_RETURN(build.progress, choose<ProgressMode>("--progress", raw.progress,
                                                         {{"auto", ProgressMode::kAuto},
                                                          {"tty", ProgressMode::kTty},
@@ -215,34 +227,15 @@ Result<BuildOptions> check_build(const RawBuild& raw, const Environment& environ
 Result<PlanOptions> check_plan(const RawPlan& raw, const Environment& environment) {
   PlanOptions plan;
   ASSIGN_OR_RETURN(plan.source, check_source(raw.source, environment));
+  for (const std::string& text : raw.source.targets) {
+    if (text.find('=') == std::string::npos) continue;
+    return Error{ErrorCode::kInvalidInput, "--target: " + in_quotes(text) + " names an image, but plan makes none"};
+  }
   ASSIGN_OR_RETURN(
       plan.format,
       choose<PlanFormat>("--format", raw.format,
                          {{"text", PlanFormat::kText}, {"json", PlanFormat::kJson}, {"dot", PlanFormat::kDot}}));
   return plan;
-}
-
-// Every spelling of the app's options, for "did you mean".
-std::vector<std::string> option_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_group().empty()) continue;
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  }
-  return names;
-}
-
-// What is wrong with the first argument that the app has no place for, if there is one.
-std::optional<std::string> excess_argument(const CLI::App& app, const std::string& context) {
-  for (const std::string& extra : app.remaining()) {
-    if (!extra.starts_with('-')) {
-      return "one build context is expected, but there are two: " + in_quotes(context) + " and " + in_quotes(extra);
-    }
-    const std::string name = extra.substr(0, extra.find('='));
-    const auto near = nearest(name, option_names(app));
-    return "unknown option " + in_quotes(name) + (near ? "; did you mean " + in_quotes(*near) + "?" : "");
-  }
-  return std::nullopt;
 }
 
 template <class T>
@@ -251,19 +244,14 @@ Command to_command(Result<T> checked, const std::string& command) {
   return std::move(checked).value();
 }
 
-std::string first_line(std::string text) {
-  text = text.substr(0, text.find('\n'));
-  while (text.ends_with('.')) text.pop_back();
-  return text;
-}
-
 Command unknown_command(const std::string& word) {
-  const std::vector<std::string> commands = {"build", "plan", "version"};
+  const std::vector<std::string> commands = {"build", "plan", "lint", "version"};
   const auto near = nearest(word, commands);
   if (word.starts_with('-')) return UsageError{"unknown option " + in_quotes(word), "imagebuild"};
-  return UsageError{"unknown command " + in_quotes(word) +
-                        (near ? "; did you mean " + in_quotes(*near) + "?" : "; it can be build, plan or version"),
-                    "imagebuild"};
+  return UsageError{
+      "unknown command " + in_quotes(word) +
+          (near ? "; did you mean " + in_quotes(*near) + "?" : "; it can be build, plan, lint or version"),
+      "imagebuild"};
 }
 
 }  // namespace
@@ -295,6 +283,7 @@ Command parse_command(std::span<const std::string> arguments, const Environment&
     if (arguments[1] == "--help" || arguments[1] == "-h") return HelpText{kVersionHelp};
     return UsageError{"'version' takes no arguments, but there is " + in_quotes(arguments[1]), "imagebuild version"};
   }
+  if (first == "lint") return parse_lint(arguments, environment);
   if (first != "build" && first != "plan") return unknown_command(first);
 
   const bool is_build = first == "build";

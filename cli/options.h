@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "archive/compress.h"
 #include "builder/prepare/registries.h"
 #include "builder/publish/publish.h"
+#include "builder/source/named_contexts.h"
 #include "cli/output_spec.h"
 #include "oci/platform.h"
 #include "oci/reference.h"
@@ -28,9 +30,11 @@ Environment process_environment();
 struct SourceOptions {
   std::string context;
   std::string dockerfile;
-  std::string target;
+  std::vector<std::string> targets;                             // Stages; none: the last.
   std::vector<std::pair<std::string, std::string>> build_args;  // Names without a value are resolved or dropped.
-  oci::Platform platform = oci::Platform::host();
+  std::vector<oci::Platform> platforms;                         // None: this machine's.
+  std::vector<builder::NamedContext> build_contexts;            // Of one name, the last that was given.
+  api::RunSettings run;
   std::optional<std::int64_t> epoch_s;  // $SOURCE_DATE_EPOCH
   builder::RegistryOptions registry;
 };
@@ -39,9 +43,10 @@ enum class ProgressMode { kAuto, kTty, kPlain, kJson };
 
 struct BuildOptions {
   SourceOptions source;
-  std::vector<oci::Reference> tags;
+  builder::TargetTags tags;              // By SourceOptions::targets; "" when there are none.
   std::vector<builder::Output> outputs;  // With tags and no --output: the registry.
   std::vector<SecretSource> secrets;
+  std::vector<std::string> ssh;  // As given; see read_ssh().
   bool no_cache = false;
   ProgressMode progress = ProgressMode::kAuto;
   std::filesystem::path iid_file, metadata_file;  // Empty: not wanted.
@@ -57,6 +62,19 @@ struct PlanOptions {
   PlanFormat format = PlanFormat::kText;
 };
 
+enum class LintFormat { kText, kJson, kSarif };
+
+struct LintOptions {
+  std::string context = ".";
+  std::string dockerfile;  // As -f gives it; empty: "Dockerfile" in the context.
+  std::string target;
+  std::map<std::string, std::string> build_args;  // Names without a value are resolved or dropped.
+  std::vector<oci::Platform> platforms;           // Never empty.
+  std::vector<std::string> named_contexts;        // The names of --build-context.
+  LintFormat format = LintFormat::kText;
+  bool warn_only = false;  // Findings do not make the command fail.
+};
+
 struct VersionOptions {};
 
 // --help: to be printed on standard output.
@@ -70,7 +88,7 @@ struct UsageError {
   std::string command;  // Whose --help helps: "imagebuild build".
 };
 
-using Command = std::variant<BuildOptions, PlanOptions, VersionOptions, HelpText, UsageError>;
+using Command = std::variant<BuildOptions, PlanOptions, LintOptions, VersionOptions, HelpText, UsageError>;
 
 // `arguments` without the program's name.
 Command parse_command(std::span<const std::string> arguments, const Environment& environment);

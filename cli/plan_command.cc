@@ -22,10 +22,12 @@ Result<std::string> solved(const PlanOptions& options) {
   builder::PrepareRequest request;
   request.context = options.source.context;
   request.dockerfile = options.source.dockerfile;
-  request.target = options.source.target;
+  request.targets = options.source.targets;
   request.build_args = options.source.build_args;
-  request.platform = options.source.platform;
+  request.platforms = options.source.platforms;
   request.epoch_s = options.source.epoch_s;
+  request.named_contexts = builder::images_by_name(options.source.build_contexts);
+  request.run = options.source.run;
   request.volume = volume.path();
   ASSIGN_OR_RETURN(const builder::Prepared prepared, builder::prepare(request, open_image, processes));
   switch (options.format) {

@@ -133,6 +133,7 @@ Error not_ours(const oci::Reference& from, const std::string& why) {
 bool is_artifact(std::string_view path) {
   if (path == volume::kPlan || path == volume::kContextIndex || path == volume::kContextTar) return true;
   if (const auto rest = after_number(path, "bases/")) return *rest == ".index";
+  if (const auto rest = after_number(path, "trees/")) return *rest == ".index" || *rest == ".tar";
   auto rest = after_number(path, "stages/");
   if (!rest || !rest->starts_with('/')) return false;
   rest->remove_prefix(1);

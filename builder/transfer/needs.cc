@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "api/volume.h"
+#include "base/overloaded.h"
 #include "build/placement.h"
 
 namespace imagebuild::builder {
@@ -22,6 +23,27 @@ int number_in(std::string_view path) {
   return number;
 }
 
+void add(const api::CopyFrom& from, ArtifactNeeds& to) {
+  std::visit(Overloaded{[&](const api::FromContext&) { to.context = true; },
+                        [&](const api::FromStage& stage) { to.exports.insert(stage.stage); },
+                        [&](const api::FromTree& tree) { to.trees.insert(tree.tree); }},
+             from);
+}
+
+void add(const api::CopyStep& copy, ArtifactNeeds& to) {
+  if (!copy.sources.empty()) add(copy.from, to);
+  for (const api::RemoteSource& remote : copy.remotes) to.trees.insert(remote.tree);
+}
+
+void add(const api::RunStep& run, ArtifactNeeds& to) {
+  for (const api::Mount& mount : run.mounts) {
+    if (const auto* bind = std::get_if<api::BindMount>(&mount)) add(bind->from, to);
+    if (const auto* cache = std::get_if<api::CacheMount>(&mount); cache != nullptr && cache->from) {
+      add(*cache->from, to);
+    }
+  }
+}
+
 void add(const api::Plan& plan, int index, ArtifactNeeds& to) {
   const api::PlanStage& stage = plan.stages[static_cast<std::size_t>(index)];
   if (const api::BaseImage* image = api::root_image(plan, index)) {
@@ -33,13 +55,8 @@ void add(const api::Plan& plan, int index, ArtifactNeeds& to) {
     to.reports.insert(below);
   }
   for (const api::Step& step : stage.steps) {
-    const auto* copy = std::get_if<api::CopyStep>(&step.action);
-    if (copy == nullptr || copy->sources.empty()) continue;
-    if (const auto* from = std::get_if<api::FromStage>(&copy->from)) {
-      to.exports.insert(from->stage);
-    } else {
-      to.context = true;
-    }
+    if (const auto* copy = std::get_if<api::CopyStep>(&step.action)) add(*copy, to);
+    if (const auto* run = std::get_if<api::RunStep>(&step.action)) add(*run, to);
   }
 }
 
@@ -48,6 +65,7 @@ void add(const api::Plan& plan, int index, ArtifactNeeds& to) {
 bool ArtifactNeeds::includes(const std::string& path) const {
   if (path == volume::kPlan) return true;
   if (path.starts_with("context/")) return context;
+  if (path.starts_with("trees/")) return trees.contains(number_in(path));
   if (path.starts_with("bases/")) return bases.contains(number_in(path));
   const int stage = number_in(path);
   if (path.find("/layers/") != std::string::npos) return layers.contains(stage);
@@ -79,7 +97,9 @@ ArtifactNeeds needs_of_publish(const api::Plan& plan) {
       needs.reports.insert(stage);
     }
   }
-  for (const int stage : api::base_chain(plan, plan.target)) needs.layers.insert(stage);
+  for (const api::PlanTarget& target : plan.targets) {
+    for (const int stage : api::base_chain(plan, target.stage)) needs.layers.insert(stage);
+  }
   const auto own = [&](std::set<int>& stages) { std::erase_if(stages, computes); };
   own(needs.layers);
   own(needs.exports);

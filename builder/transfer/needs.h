@@ -9,9 +9,10 @@
 
 namespace imagebuild::builder {
 
-// Which of the plan's artifacts are wanted; the numbers are indexes into Plan::stages and Plan::images.
+// Which of the plan's artifacts are wanted; the numbers are indexes into Plan::stages, Plan::images and Plan::trees.
 struct ArtifactNeeds {
   bool context = false;
+  std::set<int> trees;    // Trees from outside.
   std::set<int> bases;    // Base indexes.
   std::set<int> layers;   // Stages whose layers are wanted …
   std::set<int> exports;  // … whose exports …

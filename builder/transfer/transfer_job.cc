@@ -11,6 +11,7 @@
 #include "archive/rooted_path.h"
 #include "base/file.h"
 #include "build/placement.h"
+#include "builder/job/stage_programs.h"
 #include "builder/publish/stage_reports.h"
 #include "builder/transfer/bundle.h"
 #include "builder/transfer/needs.h"
@@ -25,7 +26,6 @@ namespace volume = api::volume;
 namespace {
 
 constexpr std::uint64_t kMaxReportBytes = 64U << 20;
-constexpr std::uint64_t kMaxProgramBytes = 256U << 20;
 constexpr std::size_t kPlanDigits = 12;
 
 // One process's work with the repository of the build.
@@ -112,14 +112,6 @@ Status check_stage(const api::Plan& plan, int stage) {
   return Error{ErrorCode::kInternal, "the plan has no stage " + std::to_string(stage)};
 }
 
-Status put_program(const fs::path& from, const fs::path& to) {
-  ASSIGN_OR_RETURN(const std::string program, read_file(from, kMaxProgramBytes));
-  std::error_code error;
-  fs::create_directories(to.parent_path(), error);
-  if (error) return system_error(to.parent_path().string(), error.value());
-  return write_file_atomically(to, program, 0755);
-}
-
 // Whether the stage left a report of success. The folder is the stage's: it may hold anything.
 Result<bool> has_succeeded(const fs::path& root, int stage) {
   ASSIGN_OR_RETURN(const UniqueFd folder, open_file(root, O_RDONLY | O_DIRECTORY));
@@ -137,15 +129,18 @@ Result<bool> has_succeeded(const fs::path& root, int stage) {
 
 Status store_prepared(const TransferJob& transfer, ProcessRunner& processes, std::stop_token stop) {
   ASSIGN_OR_RETURN(Transfer to, Transfer::open(transfer, processes, std::move(stop)));
-  return to.store(to.prepared(), {volume::kPlan, "context", "bases", "stages"});
+  return to.store(to.prepared(), {volume::kPlan, "context", "trees", "bases", "stages"});
 }
 
 Status fetch_for_stage(const TransferJob& transfer, int stage, const fs::path& stage_program, ProcessRunner& processes,
                        std::stop_token stop) {
-  RETURN_IF_ERROR(put_program(stage_program, transfer.job.volume / volume::kStageProgram));
   ASSIGN_OR_RETURN(Transfer from, Transfer::open(transfer, processes, std::move(stop)));
   ASSIGN_OR_RETURN(const api::Plan plan, from.fetch_plan());
   RETURN_IF_ERROR(check_stage(plan, stage));
+  const api::PlanStage& it = plan.stages[static_cast<std::size_t>(stage)];
+  if (it.needs_container) {
+    RETURN_IF_ERROR(put_stage_program(stage_program, it.platform, it.name, transfer.job.volume));
+  }
   return from.fetch_needs(plan, needs_of_stage(plan, stage));
 }
 

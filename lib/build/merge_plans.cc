@@ -8,9 +8,10 @@ namespace imagebuild::build {
 
 namespace {
 
-// The stage as far as its result depends on it: what others want of it is left out.
+// The stage as far as its result depends on it: what others want of it, and who named it first, is left out.
 api::PlanStage result_of(const api::PlanStage& stage) {
   api::PlanStage result = stage;
+  result.at = {};
   result.exports.clear();
   result.keep_layers = false;
   result.needs_container = false;

@@ -117,10 +117,7 @@ TEST_F(JobTest, AnImageOfFilesNeedsNoPodBetweenPrepareAndPublish) {
   EXPECT_EQ(prepared.plan_json, text_of(root() / volume::kPlan));
   ASSERT_TRUE(prepared.source);
   EXPECT_TRUE(oci::Digest::parse(prepared.source->digest).ok());
-  EXPECT_EQ(text_of(root() / volume::kStageProgram), "the program");
-  struct stat info {};
-  ASSERT_EQ(::stat((root() / volume::kStageProgram).c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777, 0755U);
+  EXPECT_FALSE(fs::exists(root() / "bin"));
 
   const api::Told published = publish(spec);
   ASSERT_FALSE(published.failure) << published.failure->message;
@@ -319,6 +316,32 @@ INSTANTIATE_TEST_SUITE_P(
             "BadSpec", {{"target", "a b"}}, {{"Dockerfile", "FROM scratch\n"}}, "InvalidInput", 0, "spec.target"}),
     [](const auto& row) { return row.param.name; });
 
+TEST_F(JobTest, SeveralPlatformsBecomeAnIndex) {
+  json spec = spec_of({{"Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /app\n"},
+                       {"amd64", "for amd64"},
+                       {"arm64", "for arm64"}});
+  spec["platforms"] = {"linux/amd64", "linux/arm64"};
+  const api::Told prepared = prepare(spec);
+  ASSERT_FALSE(prepared.failure) << prepared.failure->message;
+  const api::Told published = publish(spec);
+  ASSERT_FALSE(published.failure) << published.failure->message;
+  const auto text = registry_.manifest("team/app", "1");
+  ASSERT_TRUE(text.has_value());
+  const auto index = oci::Index::parse(*text);
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  EXPECT_EQ(published.image->digest, oci::Digest::of(*text).str());
+  EXPECT_EQ(published.image->layers, 2);
+  ASSERT_EQ(index->manifests.size(), 2U);
+  std::int64_t bytes = 0;
+  for (const oci::Descriptor& entry : index->manifests) {
+    const auto manifest = oci::Manifest::parse(registry_.manifest("team/app", entry.digest.str()).value_or(""));
+    ASSERT_TRUE(manifest.ok()) << manifest.error().message;
+    bytes += static_cast<std::int64_t>(manifest->config.size_bytes + manifest->layers.at(0).size_bytes);
+  }
+  EXPECT_EQ(published.image->size_bytes, bytes);
+  EXPECT_EQ(index->manifests[1].platform->str(), "linux/arm64");
+}
+
 TEST_F(JobTest, AnExcerptOfTheDockerfileBecomesTheLog) {
   const api::Told told = prepare(spec_of({{"Dockerfile", "FROM scratch\nRUNN true\n"}}));
   ASSERT_TRUE(told.failure);
@@ -334,6 +357,29 @@ TEST_F(JobTest, SubPathIsTheContext) {
   ASSERT_TRUE(index.ok());
   EXPECT_NE(index->find("a"), nullptr);
   EXPECT_EQ(index->find("other"), nullptr);
+}
+
+TEST_F(JobTest, NamedContextsAndRunSettingsReachThePlan) {
+  json spec = spec_of({{"Dockerfile", "FROM scratch\nCOPY --from=deps sub /\nCOPY --from=config key /\n"}});
+  spec["contexts"] = {{{"name", "deps"}, {"inline", {{"files", {{"sub/a", "1"}}}}}},
+                      {{"name", "config"}, {"configMapRef", {{"name", "files"}}}},
+                      {{"name", "unused"}, {"image", "busybox:1.35"}}};
+  spec["extraHosts"] = {{{"ip", "10.0.0.7"}, {"hostnames", {"db"}}}};
+  write(mounts() / "contexts/1/key", "value");
+  const api::Told prepared = prepare(spec);
+  ASSERT_FALSE(prepared.failure) << prepared.failure->message;
+  const auto plan = api::Plan::parse(prepared.plan_json);
+  ASSERT_TRUE(plan.ok());
+  ASSERT_EQ(plan->trees.size(), 2U);
+  ASSERT_EQ(plan->run.hosts.size(), 1U);
+  EXPECT_EQ(plan->run.hosts[0].name, "db");
+  ASSERT_EQ(plan->warnings.size(), 1U);
+  EXPECT_THAT(plan->warnings[0].message, HasSubstr("'unused' is not used"));
+  const auto index = archive::TreeIndex::load(root() / volume::tree_index(1));
+  ASSERT_TRUE(index.ok());
+  EXPECT_NE(index->find("key"), nullptr);
+  const api::Told published = publish(spec);
+  ASSERT_FALSE(published.failure) << published.failure->message;
 }
 
 TEST_F(JobTest, BuildArgumentsReachTheDockerfile) {

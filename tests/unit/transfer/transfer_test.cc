@@ -59,6 +59,8 @@ api::Step run() {
   return {.at = {2, 1}, .text = "RUN", .action = api::RunStep{.argv = {"/a"}, .working_dir = "/"}};
 }
 
+const std::string kStageProgram = volume::stage_program(oci::Platform::host().architecture());
+
 // files (computed, in prepare) → build (on image 1) → more (on build) → final (computed, in publish, from more).
 enum Stage { kFiles, kBuild, kMore, kFinal };
 api::Plan sample_plan() {
@@ -70,18 +72,62 @@ api::Plan sample_plan() {
       {.name = "files", .base = api::Scratch{}, .steps = {copy(api::FromContext{})}, .exports = {"a"}},
       {.name = "build",
        .base = api::OnImage{1},
+       .platform = oci::Platform::host().str(),
        .steps = {copy(api::FromStage{kFiles}), run()},
        .needs = {kFiles},
        .keep_layers = true,
        .needs_container = true},
-      {.name = "more", .base = api::OnStage{kBuild}, .steps = {run()}, .needs = {kBuild}, .needs_container = true},
+      {.name = "more",
+       .base = api::OnStage{kBuild},
+       .platform = oci::Platform::host().str(),
+       .steps = {run()},
+       .needs = {kBuild},
+       .needs_container = true},
       {.name = "final",
        .base = api::OnImage{0},
        .steps = {copy(api::FromStage{kMore}), copy(api::FromContext{})},
        .needs = {kMore}},
   };
-  plan.target = kFinal;
+  plan.targets = {{kFinal, "linux/amd64", ""}};
   return plan;
+}
+
+TEST(ArtifactNeeds, AreWhatAStageCopiesAndMounts) {
+  struct Row {
+    const char* name;
+    decltype(api::Step::action) action;
+    ArtifactNeeds needs;
+  };
+  api::CacheMount cache{"go", "/cache"};
+  cache.from = api::FromTree{2};
+  api::CopyStep remotes{.remotes = {{0, false}, {3, true}}};
+  const auto mounting = [](api::Mount mount) { return api::RunStep{.mounts = {std::move(mount)}}; };
+  const std::vector<Row> rows = {
+      {"a copy from the context", api::CopyStep{.from = api::FromContext{}, .sources = {"a"}}, {.context = true}},
+      {"a copy of text alone", api::CopyStep{.from = api::FromContext{}}, {}},
+      {"a copy from a tree", api::CopyStep{.from = api::FromTree{1}, .sources = {"a"}}, {.trees = {1}}},
+      {"downloads and checkouts", remotes, {.trees = {0, 3}}},
+      {"a mount of the context", mounting(api::BindMount{api::FromContext{}, "", "/src"}), {.context = true}},
+      {"a mount of a stage", mounting(api::BindMount{api::FromStage{0}, "a", "/a"}), {.exports = {0}}},
+      {"what a cache begins with", mounting(cache), {.trees = {2}}},
+      {"an empty cache", mounting(api::CacheMount{"go", "/cache"}), {}},
+  };
+  for (const Row& row : rows) {
+    api::Plan plan;
+    api::Step step;
+    step.action = row.action;
+    plan.stages = {{.name = "first", .base = api::Scratch{}},
+                   {.name = "second", .base = api::Scratch{}, .steps = {step}, .needs = {0}}};
+    const ArtifactNeeds needs = needs_of_stage(plan, 1);
+    EXPECT_EQ(needs.context, row.needs.context) << row.name;
+    EXPECT_EQ(needs.trees, row.needs.trees) << row.name;
+    EXPECT_EQ(needs.exports, row.needs.exports) << row.name;
+    for (const int tree : {0, 1, 2, 3}) {
+      EXPECT_EQ(needs.includes(volume::tree_tar(tree)), row.needs.trees.contains(tree)) << row.name;
+    }
+  }
+  EXPECT_TRUE(is_artifact(volume::tree_index(12)) && is_artifact(volume::tree_tar(12)));
+  EXPECT_FALSE(is_artifact("trees/1.exe") || is_artifact("trees/x.tar"));
 }
 
 class TransferTest : public testing::Test {
@@ -110,7 +156,7 @@ class TransferTest : public testing::Test {
   fs::path prepared(const api::Plan& plan) {
     const fs::path root = volume_of("prepare");
     write(root / volume::kPlan, plan.json());
-    write(root / volume::kStageProgram, "the program");
+    write(root / kStageProgram, "the program");
     write(root / volume::kContextIndex, "index");
     write(root / volume::kContextTar, "tar");
     write(root / volume::base_index(0), "base 0");
@@ -166,19 +212,19 @@ TEST_F(TransferTest, APodGetsWhatItsWorkReadsAndNothingElse) {
 
   const fs::path build = volume_of("build");
   ASSERT_TRUE(fetch(build, kBuild).ok());
-  EXPECT_THAT(files_in(build), ElementsAre("bases/1.index", "bin/imagebuild-stage", "plan.json",
-                                           "stages/0/exports/export.index", "stages/0/exports/export.tar"));
+  EXPECT_THAT(files_in(build), ElementsAre("bases/1.index", kStageProgram, "plan.json", "stages/0/exports/export.index",
+                                           "stages/0/exports/export.tar"));
   EXPECT_EQ(text_of(build / volume::kPlan), plan.json());
   EXPECT_EQ(text_of(build / "stages/0/exports/export.tar"), "from files: export");
-  EXPECT_EQ(text_of(build / volume::kStageProgram), "the program");
-  EXPECT_EQ(fs::status(build / volume::kStageProgram).permissions(), static_cast<fs::perms>(0755));
+  EXPECT_EQ(text_of(build / kStageProgram), "the program");
+  EXPECT_EQ(fs::status(build / kStageProgram).permissions(), static_cast<fs::perms>(0755));
   write_stage(build, kBuild, "from build");
   ASSERT_TRUE(store_stage(transfer(build), kBuild, processes_, {}).ok());
 
   const fs::path more = volume_of("more");
   ASSERT_TRUE(fetch(more, kMore).ok());
-  EXPECT_THAT(files_in(more), ElementsAre("bases/1.index", "bin/imagebuild-stage", "plan.json",
-                                          "stages/1/layers/0.tar.gz", "stages/1/report.json"));
+  EXPECT_THAT(files_in(more), ElementsAre("bases/1.index", kStageProgram, "plan.json", "stages/1/layers/0.tar.gz",
+                                          "stages/1/report.json"));
   EXPECT_EQ(text_of(more / "stages/1/layers/0.tar.gz"), "from build: layer");
   write_stage(more, kMore, "from more");
   ASSERT_TRUE(store_stage(transfer(more), kMore, processes_, {}).ok());
