@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -45,6 +48,20 @@ Result<std::string> read_link(int directory, const std::string& name, off_t size
   if (count < 0) return system_error(name, errno);
   text.resize(static_cast<std::size_t>(count));
   return text;
+}
+
+// File capabilities: the one extended attribute that layers hold.
+Status read_capability(int directory, const std::string& name, Node& node) {
+  constexpr const char* kAttribute = "security.capability";
+  std::array<char, 64> value;
+  const std::string path = "/proc/self/fd/" + std::to_string(directory) + "/" + name;
+  const ssize_t size = ::lgetxattr(path.c_str(), kAttribute, value.data(), value.size());
+  if (size >= 0) {
+    node.xattrs[kAttribute] = std::string(value.data(), static_cast<std::size_t>(size));
+    return ok();
+  }
+  const bool has_none = errno == ENODATA || errno == ENOTSUP || errno == ENOENT || errno == EPERM || errno == EACCES;
+  return has_none ? ok() : Status(system_error(node.path, errno));
 }
 
 // Walks a folder below one open descriptor a level, so that a link swapped in meanwhile leads nowhere.
@@ -95,7 +112,7 @@ class FolderWalk {
     node.type = *type;
     node.mode = info.st_mode & kPermissionBits;
     node.mtime_s = info.st_mtim.tv_sec;
-    if (*type == NodeType::kFile) node.size_bytes = static_cast<std::uint64_t>(info.st_size);
+    if (*type == NodeType::kFile) RETURN_IF_ERROR(describe_file(parent, name, info, node));
     if (*type == NodeType::kSymlink) {
       ASSIGN_OR_RETURN(node.link, read_link(parent, name, info.st_size));
     }
@@ -107,8 +124,23 @@ class FolderWalk {
     return true;
   }
 
+  // A further name of a file that is there already is a hard link to it.
+  Status describe_file(int parent, const std::string& name, const struct stat& info, Node& node) {
+    if (info.st_nlink > 1) {
+      const auto [first, is_first] = first_names_.try_emplace({info.st_dev, info.st_ino}, node.path);
+      if (!is_first) {
+        node.type = NodeType::kHardlink;
+        node.link = first->second;
+        return ok();
+      }
+    }
+    node.size_bytes = static_cast<std::uint64_t>(info.st_size);
+    return read_capability(parent, name, node);
+  }
+
   const dockerfile::IgnoreRules& rules_;
   TreeIndex& index_;
+  std::map<std::pair<dev_t, ino_t>, std::string> first_names_;  // Of files with several.
 };
 
 // A pipe has no positions to read from: it is read in order.
@@ -140,6 +172,26 @@ Result<bool> move_to_sub_path(const std::string& sub_path, Node& node) {
   }
   node.path.erase(0, sub_path.size() + 1);
   return true;
+}
+
+// Tars may leave folders out: whoever unpacks them makes 0755 ones, and so can COPY name them.
+void add_missing_folders(TreeIndex& index) {
+  std::vector<std::string> missing;
+  for (const auto& [path, node] : index.nodes()) {
+    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+      std::string parent = path.substr(0, slash);
+      if (index.find(parent) == nullptr && (missing.empty() || missing.back() != parent)) {
+        missing.push_back(std::move(parent));
+      }
+    }
+  }
+  for (std::string& path : missing) {
+    Node folder;
+    folder.path = std::move(path);
+    folder.type = NodeType::kDirectory;
+    folder.mode = 0755;
+    index.put(std::move(folder));
+  }
 }
 
 // Rewrites a tar from outside through our own reader and writer, so that every later reader meets only clean nodes.
@@ -182,6 +234,7 @@ Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::pat
   }
   RETURN_IF_ERROR(writer.finish());
   if (!sub_path_seen) return Error{ErrorCode::kNotFound, "there is no folder '" + sub_path + "'"};
+  add_missing_folders(index);
   return index;
 }
 

@@ -36,7 +36,8 @@ class Context {
   // The names at the top, sorted.
   Result<std::vector<std::string>> top_names() const;
   // Everything but what the rules exclude. Owners are root's, as for every file of a context (Dockerfile reference,
-  // COPY --chown); sockets are left out; modes and times are kept.
+  // COPY --chown); sockets are left out; modes, times, hard links and file
+  // capabilities are kept.
   Result<archive::TreeIndex> index(const dockerfile::IgnoreRules& rules) const;
   // Copies the content of a folder's `index` to a tar; returns the index with the places in it.
   Result<archive::TreeIndex> pack(const archive::TreeIndex& index, const std::filesystem::path& tar_file) const;

@@ -18,18 +18,18 @@ Result<std::optional<Found>> CopyTarget::lookup(const std::string& path) const {
   return root_.lookup(path);
 }
 
-Status CopyTarget::make_folders(const std::string& path) {
+Status CopyTarget::make_folders(const std::string& path, std::uint32_t mode) {
   if (path.empty()) return imagebuild::ok();
   ASSIGN_OR_RETURN(const std::optional<Found> here, lookup(path));
   if (here && here->node.type == NodeType::kDirectory) return imagebuild::ok();
   if (here) {
     return Error{ErrorCode::kInvalidInput, "'" + shown(path) + "' has to be a folder, but it is a file in the stage"};
   }
-  RETURN_IF_ERROR(make_folders(parent_path(path)));
+  RETURN_IF_ERROR(make_folders(parent_path(path), mode));
   LayerEntry folder;
   folder.node.path = path;
   folder.node.type = NodeType::kDirectory;
-  folder.node.mode = 0755;
+  folder.node.mode = mode;
   folder.node.uid = owner_.uid;
   folder.node.gid = owner_.gid;
   folder.node.mtime_s = epoch_s_;
@@ -48,12 +48,13 @@ Status CopyTarget::put(LayerEntry entry) {
     return Error{ErrorCode::kInvalidInput,
                  "cannot put a file in the place of the folder '" + shown(entry.node.path) + "'"};
   }
+  RETURN_IF_ERROR(make_folders(parent_path(entry.node.path)));
   return replace(std::move(entry));
 }
 
 Status CopyTarget::replace(LayerEntry entry) {
   RETURN_IF_ERROR(check_name(entry.node.path));
-  RETURN_IF_ERROR(make_folders(parent_path(entry.node.path)));
+  RETURN_IF_ERROR(make_folders(parent_path(entry.node.path), kFolderMode));
   std::string path = entry.node.path;
   if (entry.node.type != NodeType::kDirectory) {
     auto below = entries_.upper_bound(path);

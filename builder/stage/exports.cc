@@ -18,6 +18,7 @@ class Collection {
 
   Status add_pattern(const std::string& pattern) {
     std::vector<std::string> passed;
+    if (pattern.find("**") != std::string::npos) RETURN_IF_ERROR(add_deep_pattern(pattern, passed));
     ASSIGN_OR_RETURN(const std::vector<std::string> matches, match_sources(root_, pattern, &passed));
     for (const std::string& match : matches) {
       ASSIGN_OR_RETURN(const std::string real, root_.resolve(match, true, &passed));
@@ -44,6 +45,20 @@ class Collection {
   LayerEntries entries;
 
  private:
+  // For COPY --parents "**" is any folders, for a plain COPY it is "*": what either takes.
+  Status add_deep_pattern(const std::string& pattern, std::vector<std::string>& passed) {
+    const auto [folder, rest] = split_at_wildcard(pattern);
+    ASSIGN_OR_RETURN(const std::string real, root_.resolve(folder, true, &passed));
+    ASSIGN_OR_RETURN(const std::optional<Found> found, root_.lookup(real));
+    if (!found || found->node.type != NodeType::kDirectory) return imagebuild::ok();
+    ASSIGN_OR_RETURN(const Glob glob, Glob::parse(rest, Glob::Syntax::kIgnore));
+    return CopySelection().walk(root_, real, NamedSource{folder, glob},
+                                [this](const Found& below, const std::string&, CopySelection::As) {
+                                  put(below);
+                                  return imagebuild::ok();
+                                });
+  }
+
   void put(Found found) {
     std::string path = found.node.path;
     if (!path.empty()) entries.insert_or_assign(std::move(path), entry_of(root_, std::move(found)));

@@ -63,6 +63,10 @@ void clamp_times(LayerEntries& entries, std::int64_t epoch_s) {
   for (auto& [path, entry] : entries) entry.node.mtime_s = std::min(entry.node.mtime_s, epoch_s);
 }
 
+void keep_layer_xattrs(archive::Node& node) {
+  std::erase_if(node.xattrs, [](const auto& xattr) { return xattr.first != "security.capability"; });
+}
+
 Status check_name(std::string_view path) {
   if (!last_part(path).starts_with(".wh.")) return imagebuild::ok();
   return Error{ErrorCode::kInvalidInput, "'" + shown(path) +

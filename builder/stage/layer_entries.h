@@ -36,6 +36,8 @@ void link_names(LayerEntries& entries);
 Status add_parents(const TreeView& root, LayerEntries& entries);
 // Takes every later time back to `epoch_s` (SOURCE_DATE_EPOCH).
 void clamp_times(LayerEntries& entries, std::int64_t epoch_s);
+// Drops the extended attributes that a copy does not put into a layer: all but file capabilities (containerd's differ).
+void keep_layer_xattrs(archive::Node& node);
 // A name that begins with ".wh." would be read as a removal: kInvalidInput.
 Status check_name(std::string_view path);
 

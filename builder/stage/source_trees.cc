@@ -57,6 +57,13 @@ Result<const SourceTree*> SourceTrees::open(const api::CopyFrom& from) {
   return tree.get();
 }
 
+Result<RemoteTree> SourceTrees::open_remote(const api::RemoteSource& remote) {
+  const api::FromTree from{remote.tree};
+  ASSIGN_OR_RETURN(const SourceTree* const source, open(from));
+  const auto& origin = plan_.trees[static_cast<std::size_t>(remote.tree)].origin;
+  return RemoteTree{&source->view, name(from), std::holds_alternative<api::HttpDownload>(origin)};
+}
+
 std::string SourceTrees::name(const api::CopyFrom& from) const {
   if (const auto* tree = std::get_if<api::FromTree>(&from)) {
     return std::visit(Overloaded{[](const api::NamedContext& context) { return "context '" + context.name + "'"; },

@@ -8,6 +8,7 @@
 
 #include "api/plan.h"
 #include "archive/tree.h"
+#include "builder/stage/copy.h"
 #include "builder/stage/tree_view.h"
 
 namespace imagebuild::builder {
@@ -24,6 +25,8 @@ class SourceTrees {
   SourceTrees(const api::Plan& plan, std::filesystem::path volume) : plan_(plan), volume_(std::move(volume)) {}
   // Lives as long as this object. A tree that is not there is the machine's fault.
   Result<const SourceTree*> open(const api::CopyFrom& from);
+  // What ADD fetched from elsewhere; it lives as long as this object too.
+  Result<RemoteTree> open_remote(const api::RemoteSource& remote);
   // For messages: "the build context", "stage 'build'", "context 'assets'".
   std::string name(const api::CopyFrom& from) const;
 

@@ -133,7 +133,11 @@ class StageWork {
       ASSIGN_OR_RETURN(source, sources_.open(step.from));
     }
     const TreeView& tree = source == nullptr ? static_cast<const TreeView&>(empty) : source->view;
-    const CopyPlaces places{tree, sources_.name(step.from), root.view(), plan_.epoch_s, folder_of(job_)};
+    CopyPlaces places{tree, sources_.name(step.from), root.view(), plan_.epoch_s, folder_of(job_)};
+    for (const api::RemoteSource& remote : step.remotes) {
+      ASSIGN_OR_RETURN(RemoteTree opened, sources_.open_remote(remote));
+      places.remotes.push_back(std::move(opened));
+    }
     ASSIGN_OR_RETURN(LayerEntries entries, plan_copy(step, places));
     return put(std::move(entries), root);
   }

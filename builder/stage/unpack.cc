@@ -59,6 +59,7 @@ class Unpacking {
       node.gid = owner_->gid;
     }
     if (node.type == NodeType::kHardlink) return put_link(node, path);
+    keep_layer_xattrs(node);
     LayerEntry entry;
     if (node.type == NodeType::kFile) {
       const std::uint64_t offset = spool_->end();
@@ -69,18 +70,12 @@ class Unpacking {
     }
     node.path = path;
     entry.node = std::move(node);
-    if (entry.node.type == NodeType::kDirectory) {
-      ASSIGN_OR_RETURN(const std::optional<Found> here, target_.lookup(path));
-      if (here && here->node.type == NodeType::kSymlink) {
-        auto behind = target_.folder_for(path, path);
-        if (behind.ok()) return imagebuild::ok();  // The folder behind a link keeps its own metadata.
-      }
-    }
     return target_.replace(std::move(entry));
   }
 
  private:
-  // Parents are resolved in the root: "lib/x" lands in usr/lib when /lib is a link to it.
+  // Parents are resolved in the root: "lib/x" lands in usr/lib when /lib is a link to it, unless the archive has an
+  // entry for the folder "lib", which replaces the link.
   Result<std::string> place_of(const std::string& path) {
     ASSIGN_OR_RETURN(const std::string parent, target_.resolve(join_path(folder_, parent_path(path)), true));
     return join_path(parent, last_part(path));
@@ -90,14 +85,30 @@ class Unpacking {
   Status put_link(const archive::Node& node, const std::string& path) {
     ASSIGN_OR_RETURN(const std::string file, place_of(node.link));
     const auto first = target_.entries().find(file);
+    if (first == target_.entries().end()) {
+      ASSIGN_OR_RETURN(const std::optional<Found> there, target_.lookup(file));
+      if (there && there->node.type == NodeType::kFile) return target_.replace(link_to(*there, path));
+    }
     if (first == target_.entries().end() || first->second.node.type == NodeType::kDirectory) {
       return Error{ErrorCode::kInvalidInput, "the archive's hard link '" + node.path + "' names '" + node.link +
-                                                 "', which the archive does not hold before it"};
+                                                 "', which neither the archive holds before it nor the destination"};
     }
     if (first->second.file_id == 0) first->second.file_id = target_.new_file_id();
     LayerEntry entry = first->second;
     entry.node.path = path;
     return target_.replace(std::move(entry));
+  }
+
+  // A name for a file that the stage had before.
+  static LayerEntry link_to(const Found& file, const std::string& path) {
+    LayerEntry entry;
+    entry.node = file.node;
+    entry.node.type = NodeType::kHardlink;
+    entry.node.path = path;
+    entry.node.link = file.node.path;
+    entry.node.size_bytes = 0;
+    entry.node.xattrs.clear();
+    return entry;
   }
 
   std::string folder_;
