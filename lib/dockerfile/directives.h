@@ -17,6 +17,8 @@ class DirectiveReader {
 
   // Takes the next line of the file (a byte order mark already removed); `at` is its first byte.
   void read(std::string_view line, Position at);
+  // Whether a line was no directive, so that none follow.
+  bool done() const { return done_; }
 
  private:
   void set(std::string_view name, const Word& value, Position at);

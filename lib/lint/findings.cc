@@ -17,6 +17,19 @@ bool names(const std::vector<std::string>& list, std::string_view rule) {
   return std::ranges::any_of(list, [&](const std::string& name) { return name == rule || name == "all"; });
 }
 
+// How many lines at the top are directives; they are no comments of an instruction.
+std::size_t directive_lines(const std::vector<std::string_view>& lines) {
+  dockerfile::Directives directives;
+  std::vector<dockerfile::Diagnostic> errors;
+  std::vector<dockerfile::Diagnostic> warnings;
+  dockerfile::DirectiveReader reader(directives, errors, warnings);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    reader.read(lines[i], {static_cast<int>(i) + 1, 1});
+    if (reader.done()) return i;
+  }
+  return lines.size();
+}
+
 const Rule& rule_named(std::string_view name) {
   const Rule* const rule = find_rule(name);
   if (rule == nullptr) std::abort();
@@ -25,10 +38,11 @@ const Rule& rule_named(std::string_view name) {
 
 }  // namespace
 
-// Only the first such comment counts. Of one that is wrong, nothing does: it may be a remark.
-Findings::Checks Findings::checks_above(const std::vector<std::string_view>& lines, int number) {
+// The comments of `number` above it, but not before line `top` (from 0). Only the first such comment counts. Of one
+// that is wrong, nothing does: it may be a remark.
+Findings::Checks Findings::checks_above(const std::vector<std::string_view>& lines, std::size_t top, int number) {
   auto first = static_cast<std::size_t>(number) - 1;
-  while (first > 0 && dockerfile::trim_blanks(lines[first - 1]).starts_with('#')) --first;
+  while (first > top && dockerfile::trim_blanks(lines[first - 1]).starts_with('#')) --first;
   for (; first + 1 < static_cast<std::size_t>(number); ++first) {
     std::string_view line = dockerfile::trim_blanks(lines[first]);
     const std::size_t equals = line.find('=');
@@ -49,10 +63,11 @@ Findings::Findings(const dockerfile::Dockerfile& file, const dockerfile::Directi
     : checks_{checks.skipped_checks, checks.experimental_checks} {
   std::vector<std::string_view> lines;
   for (const dockerfile::PhysicalLine& line : dockerfile::split_lines(file.source)) lines.push_back(line.text);
+  const std::size_t top = directive_lines(lines);
   const auto note = [&](const dockerfile::Instruction& instruction) {
     const int first = instruction.at.line;
     if (first < 1 || static_cast<std::size_t>(first) > lines.size()) return;
-    Checks local = checks_above(lines, first);
+    Checks local = checks_above(lines, top, first);
     if (local.skipped.empty() && local.experimental.empty()) return;
     local_.push_back({first, instruction.last_line, std::move(local)});
   };

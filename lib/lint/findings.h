@@ -47,7 +47,7 @@ class Findings {
     int last_line = 0;
     Checks checks;
   };
-  static Checks checks_above(const std::vector<std::string_view>& lines, int number);
+  static Checks checks_above(const std::vector<std::string_view>& lines, std::size_t top, int number);
   const LocalChecks* checks_at(int line) const;
 
   Checks checks_;

@@ -9,28 +9,28 @@ namespace {
 
 // Sorted by name; find_rule() relies on it.
 constexpr auto kRules = std::to_array<Rule>({
-    {"ConsistentInstructionCasing", "All instructions of a file are written in one case"},
-    {"CopyIgnoredFile", "COPY and ADD name nothing that .dockerignore leaves out"},
-    {"DuplicateStageName", "Each stage has a name of its own"},
-    {"ExposeInvalidFormat", "EXPOSE names ports without an address or a host port"},
-    {"ExposeProtoCasing", "The protocols of EXPOSE are written in lower case"},
-    {"FromAsCasing", "AS is written in the case of its FROM"},
-    {"FromPlatformFlagConstDisallowed", "FROM --platform names no fixed platform"},
-    {"InvalidBaseImagePlatform", "A base image is for the platform that its stage is built for"},
-    {"InvalidDefaultArgInFrom", "The defaults of ARG give FROM a valid image name"},
-    {"InvalidDefinitionDescription", "A comment above FROM or ARG begins with the name it describes", false},
-    {"JSONArgsRecommended", "CMD and ENTRYPOINT are written as JSON arrays"},
-    {"LegacyKeyValueFormat", "ENV and LABEL are written as name=value"},
-    {"MaintainerDeprecated", "A label names the author, not MAINTAINER"},
-    {"MultipleInstructionsDisallowed", "A stage has one CMD, one ENTRYPOINT and one HEALTHCHECK"},
-    {"NoEmptyContinuation", "There are no empty lines inside an instruction"},
-    {"RedundantTargetPlatform", "FROM does not name $TARGETPLATFORM, which is the default"},
-    {"ReservedStageName", "No stage is called scratch or context"},
-    {"SecretsUsedInArgOrEnv", "ARG and ENV hold no secrets"},
-    {"StageNameCasing", "Stage names are written in lower case"},
-    {"UndefinedArgInFrom", "The variables of FROM are declared with ARG before it"},
-    {"UndefinedVar", "Variables are set before they are used"},
-    {"WorkdirRelativePath", "The first WORKDIR of a stage is an absolute path"},
+    {"ConsistentInstructionCasing", "All instructions of a file are written in one case", true, true},
+    {"CopyIgnoredFile", "COPY and ADD name nothing that .dockerignore leaves out", true, true},
+    {"DuplicateStageName", "Each stage has a name of its own", true, true},
+    {"ExposeInvalidFormat", "EXPOSE names ports without an address or a host port", true, true},
+    {"ExposeProtoCasing", "The protocols of EXPOSE are written in lower case", true, true},
+    {"FromAsCasing", "AS is written in the case of its FROM", true, true},
+    {"FromPlatformFlagConstDisallowed", "FROM --platform names no fixed platform", true, true},
+    {"InvalidBaseImagePlatform", "A base image is for the platform that its stage is built for", true, true},
+    {"InvalidDefaultArgInFrom", "The defaults of ARG give FROM a valid image name", true, true},
+    {"InvalidDefinitionDescription", "A comment above FROM or ARG begins with the name it describes", false, true},
+    {"JSONArgsRecommended", "CMD and ENTRYPOINT are written as JSON arrays", true, true},
+    {"LegacyKeyValueFormat", "ENV and LABEL are written as name=value", true, true},
+    {"MaintainerDeprecated", "A label names the author, not MAINTAINER", true, true},
+    {"MultipleInstructionsDisallowed", "A stage has one CMD, one ENTRYPOINT and one HEALTHCHECK", true, true},
+    {"NoEmptyContinuation", "There are no empty lines inside an instruction", true, true},
+    {"RedundantTargetPlatform", "FROM does not name $TARGETPLATFORM, which is the default", true, true},
+    {"ReservedStageName", "No stage is called scratch or context", true, true},
+    {"SecretsUsedInArgOrEnv", "ARG and ENV hold no secrets", true, true},
+    {"StageNameCasing", "Stage names are written in lower case", true, true},
+    {"UndefinedArgInFrom", "The variables of FROM are declared with ARG before it", true, true},
+    {"UndefinedVar", "Variables are set before they are used", true, true},
+    {"WorkdirRelativePath", "The first WORKDIR of a stage is an absolute path", true, true},
 });
 static_assert(std::ranges::is_sorted(kRules, {}, &Rule::name));
 
@@ -38,6 +38,19 @@ static_assert(std::ranges::is_sorted(kRules, {}, &Rule::name));
 
 std::string Rule::page() const {
   return "docs/rules/" + std::string(name) + ".md";
+}
+
+std::string Rule::uri() const {
+  if (!of_buildkit) return "";
+  std::string words;
+  const auto is_capital = [&](std::size_t i) { return name[i] >= 'A' && name[i] <= 'Z'; };
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const bool begins_word =
+        is_capital(i) && i > 0 && (!is_capital(i - 1) || (i + 1 < name.size() && !is_capital(i + 1)));
+    if (begins_word) words += '-';
+    words += is_capital(i) ? static_cast<char>(name[i] - 'A' + 'a') : name[i];
+  }
+  return "https://docs.docker.com/go/dockerfile/rule/" + words + "/";
 }
 
 std::span<const Rule> rules() {

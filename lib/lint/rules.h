@@ -12,8 +12,11 @@ struct Rule {
   std::string_view name;      // "StageNameCasing"; what a warning and `# check=` say.
   std::string_view summary;   // One line, without a final full stop: what the rule wants.
   bool on_by_default = true;  // Otherwise only with `# check=experimental=NAME`.
+  bool of_buildkit = false;   // One of BuildKit's own.
 
   std::string page() const;  // "docs/rules/StageNameCasing.md": why, a wrong and a right example.
+  // Docker's page about the rule, as an absolute URI; empty for rules that are not BuildKit's.
+  std::string uri() const;
 };
 
 // Sorted by name.

@@ -55,7 +55,7 @@ class FromChecker {
       if (std::ranges::find(known_, name) != known_.end() || findings_.full()) continue;
       const std::string hint = did_you_mean_variable(name, known_);
       findings_.add("UndefinedArgInFrom", place_of_variable(input_.file, word, name),
-                    "'$" + name + "' is empty here, because no ARG before the first FROM declares it" +
+                    "no ARG before the first FROM declares '$" + name + "', so it is empty" +
                         (hint.empty() ? "; write 'ARG " + name + "=…' there" : hint));
     }
   }

@@ -90,7 +90,7 @@ class VariableChecker {
       const std::string hint = did_you_mean_variable(name, names());
       if (!turn_.base_known && may_come_from_base(name)) continue;
       findings_.add("UndefinedVar", place_of_variable(turn_.input.file, word, name),
-                    "'$" + name + "' is empty here, because no ARG or ENV before this line sets it" +
+                    "no ARG or ENV before this line sets '$" + name + "', so it is empty" +
                         (hint.empty() ? "; declare it with ARG or ENV, or write '\\$' for a dollar sign" : hint));
     }
   }

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "dockerfile/parser.h"
+#include "lint/findings.h"
+#include "lint/rules.h"
 
 namespace imagebuild::lint {
 namespace {
@@ -17,6 +19,7 @@ std::vector<std::string> found(std::string_view text) {
   if (!file.ok()) return {};
   std::vector<std::string> result;
   for (const api::Warning& warning : check(LintInput{*file})) {
+    if (!find_rule(warning.rule)->of_buildkit) continue;
     result.push_back(std::to_string(warning.at.line) + ":" + std::to_string(warning.at.column) + " " + warning.rule);
   }
   return result;
@@ -40,6 +43,47 @@ TEST(Lint, SkipsRulesForOneInstruction) {
             (Found{"1:17 StageNameCasing", "6:17 StageNameCasing"}));
   EXPECT_EQ(found("FROM scratch AS a\n# check=skip=StageNameCasing\n\nFROM scratch AS B\n"),
             Found{"4:17 StageNameCasing"});
+  EXPECT_EQ(found("FROM scratch AS a\n# check=skip=all because\nFROM scratch AS B\n"), Found{});
+}
+
+TEST(Lint, TakesTheChecksOfABuildArgumentInsteadOfTheFiles) {
+  const auto file = dockerfile::parse("# check=skip=all\nFROM scratch AS Build\n");
+  ASSERT_TRUE(file.ok());
+  LintInput input{*file};
+  EXPECT_FALSE(findings_are_errors(input));
+  input.build_args = {{"BUILDKIT_DOCKERFILE_CHECK", "error=true"}};
+  EXPECT_TRUE(findings_are_errors(input));
+  ASSERT_EQ(check(input).size(), 1U);
+  EXPECT_EQ(check(input).front().rule, "StageNameCasing");
+  input.build_args = {{"BUILDKIT_DOCKERFILE_CHECK", "no=thing"}};
+  ASSERT_EQ(check(input).size(), 2U);
+  EXPECT_EQ(check(input).front().rule, "");
+  EXPECT_EQ(check(input).front().at.line, 0);
+}
+
+TEST(Lint, SaysWhatTheErrorDirectiveSays) {
+  const auto file = dockerfile::parse("# check=skip=A;error=true\nFROM scratch\n");
+  ASSERT_TRUE(file.ok());
+  EXPECT_TRUE(findings_are_errors(LintInput{*file}));
+}
+
+TEST(Lint, SuggestsTheNameThatWasMeant) {
+  const auto file = dockerfile::parse("ARG VERSION=1\nFROM alpine:${VERSOIN}\n");
+  ASSERT_TRUE(file.ok());
+  const auto warnings = check(LintInput{*file});
+  ASSERT_FALSE(warnings.empty());
+  EXPECT_TRUE(warnings.back().message.ends_with("; did you mean '$VERSION'?")) << warnings.back().message;
+}
+
+TEST(Lint, ChecksAFileThatCannotBeSolvedAsFarAsPossible) {
+  EXPECT_EQ(found("FROM alpine:${X?no} AS Build\nCOPY --from=nowhere a ${b\nCMD a\n"),
+            (Found{"1:24 StageNameCasing", "3:1 JSONArgsRecommended"}));
+}
+
+TEST(Lint, StopsAtABoundInAHostileFile) {
+  std::string text = "FROM scratch\n";
+  for (int i = 0; i < 3000; ++i) text += "LABEL a=$b" + std::to_string(i) + "\n";
+  EXPECT_EQ(found(text).size(), kMaxFindings);
 }
 
 }  // namespace
