@@ -101,7 +101,8 @@ inline constexpr const char* kContextHelp =
     "Where COPY takes files from: a folder, a tar file (also .tar.gz),\nor '-' for such a tar on standard input";
 inline constexpr const char* kFileHelp = "The Dockerfile; '-' reads standard input\n(default: 'Dockerfile' in CONTEXT)";
 inline constexpr const char* kTargetHelp =
-    "Build this stage, named or by index (default: the last). With\n=REF its image is called so and pushed there; several "
+    "Build this stage, named or by index (default: the last). With\n=REF its image is called so and pushed there; "
+    "several "
     "targets\nneed a name each, and share what they have in common.\nRepeatable";
 inline constexpr const char* kPlanTargetHelp = "Stop at this stage, named or by index (default: the last).\nRepeatable";
 inline constexpr const char* kBuildArgHelp =
@@ -134,7 +135,8 @@ inline constexpr const char* kOutputHelp =
     "Without -t and --output the image is only built";
 inline constexpr const char* kCompressionHelp = "Of new layers: gzip (default; works everywhere) or zstd";
 inline constexpr const char* kIidFileHelp =
-    "Write the image ID there: the digest of the image's config (of\nthe index for several platforms), as 'docker build "
+    "Write the image ID there: the digest of the image's config (of\nthe index for several platforms), as 'docker "
+    "build "
     "--iidfile'\ndoes";
 inline constexpr const char* kMetadataHelp =
     "Write digests and names there as JSON, with BuildKit's keys:\ncontainerimage.digest, "

@@ -313,8 +313,7 @@ Result<api::Plan> Solver::solve() {
   plan_.epoch_s = options_.epoch_s;
   plan_.run = options_.run;
   for (const int index : outline_.graph.order) RETURN_IF_ERROR(need_stage(index));
-  plan_.targets = {
-      {solved_.at(outline_.graph.target).plan_index, options_.target_platform.str(), options_.target}};
+  plan_.targets = {{solved_.at(outline_.graph.target).plan_index, options_.target_platform.str(), options_.target}};
   finish();
   std::set<std::string> declared;
   const auto note_args = [&](const std::vector<dockerfile::Instruction>& instructions) {
