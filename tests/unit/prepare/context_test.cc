@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 
 #include <fstream>
 
@@ -85,6 +86,37 @@ TEST_F(ContextTest, LeavesOutWhatIsIgnoredButNotTheExceptionsBelowIt) {
   write("logs/x.log", "");
   EXPECT_EQ(paths("node_modules\n!node_modules/b/keep.js\nlogs\n", folder()),
             (Paths{"keep.txt", "node_modules", "node_modules/b", "node_modules/b/keep.js"}));
+}
+
+TEST_F(ContextTest, KnowsTheNamesOfOneFile) {
+  write("b", "text");
+  fs::create_hard_link(folder() / "b", folder() / "a");
+  fs::create_directory(folder() / "s");
+  fs::create_hard_link(folder() / "b", folder() / "s/c");
+  const auto context = Context::open(folder(), tar());
+  const auto index = context->index({});
+  EXPECT_EQ(index->find("a")->type, NodeType::kFile);
+  for (const char* other : {"b", "s/c"}) {
+    EXPECT_EQ(index->find(other)->type, NodeType::kHardlink);
+    EXPECT_EQ(index->find(other)->link, "a");
+  }
+  const auto without = context->index(*dockerfile::IgnoreRules::parse("a"));
+  EXPECT_EQ(without->find("b")->type, NodeType::kFile);
+  EXPECT_EQ(without->find("s/c")->link, "b");
+  const auto packed = context->pack(*index, tar());
+  ASSERT_TRUE(packed.ok()) << packed.error().message;
+  EXPECT_EQ(packed->find("s/c")->link, "a");
+}
+
+TEST_F(ContextTest, KeepsFileCapabilities) {
+  write("ping", "");
+  // cap_net_raw+ep, as of version 2 of the attribute.
+  const std::string capability("\1\0\0\2\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+  if (::setxattr((folder() / "ping").c_str(), "security.capability", capability.data(), capability.size(), 0) != 0) {
+    GTEST_SKIP() << "setting a capability needs root";
+  }
+  const auto index = Context::open(folder(), tar())->index({});
+  EXPECT_EQ(index->find("ping")->xattrs.at("security.capability"), capability);
 }
 
 TEST_F(ContextTest, LeavesOutSockets) {

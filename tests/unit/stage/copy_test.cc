@@ -101,7 +101,36 @@ std::vector<Row> rows() {
        {"d/", "d/a =x", "d/l ->a", "d/s/"},
        {},
        with(copy({"d"}, "/n"), [](auto& s) { s.mode = "0500"; }),
-       {"n/ 0755 0:0", "n/a 0500 0:0 =x", "n/l ->a", "n/s/ 0500 0:0"}},
+       {"n/ 0500 0:0", "n/a 0500 0:0 =x", "n/l ->a", "n/s/ 0500 0:0"}},
+      {"a folder that is there keeps its mode",
+       {"a =x"},
+       {"n/ 0711"},
+       with(copy({"a"}, "/n/"), [](auto& s) { s.mode = "0640"; }),
+       {"n/a 0640 0:0 =x"}},
+      {"folders that are made take the mode too, without its set-id bits",
+       {"a =x"},
+       {},
+       with(copy({"a"}, "/p/n/a"), [](auto& s) { s.mode = "4640"; }),
+       {"p/ 0640 0:0", "p/n/ 0640 0:0", "p/n/a 4640 0:0 =x"}},
+      {"a symbolic mode, to each thing's own mode",
+       {"d/", "d/a 0600 =x", "d/b 0711 =y", "d/l ->a", "d/s/ 0700"},
+       {},
+       with(copy({"d"}, "/n"), [](auto& s) { s.mode = "u=rwX,go=rX"; }),
+       {"n/ 0755 0:0", "n/a 0644 0:0 =x", "n/b 0755 0:0 =y", "n/l ->a", "n/s/ 0755 0:0"}},
+      {"a symbolic mode for a file whose folder is made",
+       {"a 0640 =x"},
+       {},
+       with(copy({"a"}, "/n/a"), [](auto& s) { s.mode = "g=u,o="; }),
+       {"n/ 0770 0:0", "n/a 0660 0:0 =x"}},
+      {"a heredoc with a symbolic mode",
+       {},
+       {},
+       with(copy({}, "/f"),
+            [](auto& s) {
+              s.inline_sources = {{"EOF", "text"}};
+              s.mode = "+x";
+            }),
+       {"f 0755 0:0 =text"}},
       {"from the context everything becomes root's", {"a 0644 5:6 =x"}, {}, copy({"a"}, "/a"), {"a 0644 0:0 =x"}},
       {"from a stage owners stay", {"a 4755 5:6 =x"}, {}, with(copy({"a"}, "/a"), from_stage), {"a 4755 5:6 =x"}},
       {"a named symlink is followed and gives the name",
@@ -152,7 +181,7 @@ std::vector<Row> rows() {
        "no such file 'src/man.c' in the build context; did you mean 'src/main.c'?"},
       {"no such folder", {"source/", "source/x"}, {}, copy({"sourc/x"}, "/a"), {}, "did you mean 'source'?"},
       {"a dangling link", {"l ->nothing"}, {}, copy({"l"}, "/a"), {}, "no such file 'l'"},
-      {"a wildcard that matches nothing", {"a"}, {}, copy({"*.c"}, "/d", true), {}, "matches '*.c'"},
+      {"a wildcard that matches nothing copies nothing", {"a"}, {}, copy({"*.c"}, "/d", true), {}},
       {"several matches to one name", {"a.c =1", "b.c =2"}, {}, copy({"*.c"}, "/d"), {}, "write it as '/d/'"},
       {"a folder over a file", {"d/", "d/a"}, {"n =x"}, copy({"d"}, "/n"), {}, "which is not a folder"},
       {"a folder below over a file", {"d/", "d/n/", "d/n/a"}, {"n =x"}, copy({"d"}, "/"), {}, "which is not a folder"},
@@ -257,11 +286,14 @@ TEST_F(AddArchive, TakesTheOwnerThatIsAskedFor) {
   EXPECT_THAT(written(*layer), ElementsAreArray({"d/f 0600 7:8 =x"}));
 }
 
-TEST_F(AddArchive, GoesThroughTheRootsSymlinksAndKeepsThem) {
-  const auto layer =
-      add(tar_of({"lib/ 0700", "lib/x =1"}, archive::Compression::kNone), {"d/", "usr/", "d/lib ->/usr"});
-  ASSERT_TRUE(layer.ok()) << layer.error().message;
-  EXPECT_THAT(written(*layer), ElementsAreArray({"usr/x 0644 0:0 =1"}));
+TEST_F(AddArchive, GoesThroughTheRootsSymlinksUnlessItHasAFolderThere) {
+  const std::vector<std::string> root = {"d/", "usr/", "d/lib ->/usr"};
+  const auto through = add(tar_of({"lib/x =1"}, archive::Compression::kNone), root);
+  ASSERT_TRUE(through.ok()) << through.error().message;
+  EXPECT_THAT(written(*through), ElementsAreArray({"usr/x 0644 0:0 =1"}));
+  const auto instead = add(tar_of({"lib/ 0700", "lib/x =1"}, archive::Compression::kNone), root);
+  ASSERT_TRUE(instead.ok()) << instead.error().message;
+  EXPECT_THAT(written(*instead), ElementsAreArray({"d/lib/ 0700 0:0", "d/lib/x 0644 0:0 =1"}));
 }
 
 TEST_F(AddArchive, ReplacesWhatIsInItsWay) {
@@ -276,10 +308,35 @@ TEST_F(AddArchive, CopiesWhatIsNoArchive) {
   EXPECT_THAT(written(*layer), ElementsAreArray({"d 0644 0:0 =just text"}));
 }
 
+TEST_F(AddArchive, SaysThatABrokenArchiveIsTheUsersToMend) {
+  const auto layer = add(tar_of({"a =1", "b =2"}, archive::Compression::kNone).substr(0, 1200), {});
+  ASSERT_FALSE(layer.ok());
+  EXPECT_EQ(layer.error().exit_status(), kExitFailed);
+}
+
+TEST_F(AddArchive, LinksToAFileOfTheDestination) {
+  const auto layer = add(tar_of({"h @old"}, archive::Compression::kNone), {"d/", "d/old =x"});
+  ASSERT_TRUE(layer.ok()) << layer.error().message;
+  EXPECT_THAT(written(*layer), ElementsAreArray({"d/h @d/old"}));
+}
+
 TEST_F(AddArchive, RefusesALinkToWhatItDoesNotHold) {
   const auto layer = add(tar_of({"h @nothing"}, archive::Compression::kNone), {});
   ASSERT_FALSE(layer.ok());
   EXPECT_THAT(layer.error().message, HasSubstr("hard link 'h'"));
+}
+
+TEST(CopyXattrs, KeepsCapabilitiesAlone) {
+  MemoryTree source({"a =x"});
+  archive::Node node = *source.index().find("a");
+  node.xattrs = {{"security.capability", "cap"}, {"user.note", "n"}};
+  source.index().put(node);
+  const MemoryTree root({});
+  const CopyPlaces places{source.view(), "the build context", root.view(), 2000, "/nowhere"};
+  const auto layer = plan_copy(copy({"a"}, "/a"), places);
+  ASSERT_TRUE(layer.ok());
+  const std::map<std::string, std::string> expected = {{"security.capability", "cap"}};
+  EXPECT_EQ(layer->at("a").node.xattrs, expected);
 }
 
 TEST(Workdir, MakesWhatIsMissingBehindLinks) {

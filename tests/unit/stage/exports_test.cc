@@ -42,6 +42,8 @@ TEST_F(Exports, TakeWhatACopyCanReach) {
       {"a wildcard through a link", {"lib/*.so"}, {"lib", "usr", "usr/lib", "usr/lib/a.so", "usr/lib/b.so"}},
       {"a folder with all below", {"usr/lib/d"}, {"usr", "usr/lib", "usr/lib/d", "usr/lib/d/x"}},
       {"a link that is named", {"cur"}, {"cur", "opt", "opt/v1", "opt/v1/f"}},
+      {"any folders, behind a link", {"lib/**/x"}, {"lib", "usr", "usr/lib", "usr/lib/d", "usr/lib/d/x"}},
+      {"no folder too", {"opt/v1/**/f"}, {"opt", "opt/v1", "opt/v1/f"}},
       {"nothing", {"missing", "no*"}, {}},
       {"overlapping", {"opt", "opt/v1/f"}, {"opt", "opt/v1", "opt/v1/f"}},
   };
