@@ -28,7 +28,9 @@ def pack(text: str, compression: str) -> bytes:
 
 def _add(tar: tarfile.TarFile, line: str) -> None:
     """kind path [key=value …]: mode, owner, mtime, target, content, device, xattr:NAME."""
-    kind, path, *words = shlex.split(line)
+    words_of = shlex.shlex(line, posix=True, punctuation_chars=False)
+    words_of.whitespace_split, words_of.escape, words_of.commenters = True, "", ""  # \n is the content's own
+    kind, path, *words = words_of
     entry = tarfile.TarInfo(path)
     entry.type, entry.mtime = _TYPES[kind], _TIME
     entry.mode = 0o755 if kind == "dir" else 0o644
