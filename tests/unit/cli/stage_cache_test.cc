@@ -136,6 +136,19 @@ TEST_F(StageKeyTest, ChangesWithEverythingTheResultDependsOn) {
       {"whether layers are kept", [&] { stage().keep_layers = true; }},
       {"the platform", [&] { stage().platform = "linux/arm64"; }},
       {"the epoch", [&] { plan.epoch_s = 1; }},
+      {"the mode", [&] { copy().mode = "u=rwX"; }},
+      {"what is excluded", [&] { copy().exclude = {"*.md"}; }},
+      {"whether folders are kept", [&] { copy().parents = true; }},
+      {"whether the layer is linked", [&] { copy().link = true; }},
+      {"a mount",
+       [&] {
+         run().mounts = {api::TmpfsMount{"/tmp", 0}};
+       }},
+      {"the network", [&] { run().network = api::Network::kNone; }},
+      {"a host's name",
+       [&] {
+         plan.run.hosts = {{"db", "10.0.0.1"}};
+       }},
       {"one step more", [&] { stage().steps.push_back(step_at(9, "RUN", api::RunStep{})); }},
   };
   for (const auto& [name, change] : changes) {
@@ -164,6 +177,82 @@ TEST_F(StageKeyTest, ReadsOnlyTheFilesThatAStageCopies) {
   EXPECT_EQ(key(), before);
   put_file("other.c", "");
   EXPECT_NE(key(), before);
+}
+
+TEST_F(StageKeyTest, DoesNotReadWhatACopyExcludes) {
+  copy().exclude = {"README"};
+  const oci::Digest before = key();
+  put_file("README", "changed");
+  EXPECT_EQ(key(), before);
+  put_file("main.c", "changed");
+  EXPECT_NE(key(), before);
+}
+
+TEST_F(StageKeyTest, ReadsOnlyWhatACopyWithParentsTakes) {
+  copy().sources = {"**/*.c"};
+  copy().parents = true;
+  const oci::Digest before = key();
+  put_file("README", "changed");
+  EXPECT_EQ(key(), before);
+  put_file("main.c", "changed");
+  EXPECT_NE(key(), before);
+}
+
+TEST_F(StageKeyTest, ReadsWhatABindMountShows) {
+  copy().sources = {"main.c"};
+  run().mounts = {api::BindMount{api::FromContext{}, "README", "/r"}};
+  const oci::Digest one_file = key();
+  put_file("extra", "");
+  EXPECT_EQ(key(), one_file);
+  put_file("README", "changed");
+  EXPECT_NE(key(), one_file);
+  run().mounts = {api::BindMount{api::FromContext{}, "", "/src"}};
+  const oci::Digest all = key();
+  put_file("extra", "changed");
+  EXPECT_NE(key(), all) << "the whole context counts";
+}
+
+TEST_F(StageKeyTest, ReadsWhatACacheBeginsWith) {
+  copy().sources = {"main.c"};
+  api::CacheMount cache{"go", "/cache"};
+  cache.from = api::FromContext{};
+  cache.source = "README";
+  run().mounts = {cache};
+  const oci::Digest before = key();
+  put_file("README", "changed");
+  EXPECT_NE(key(), before);
+}
+
+TEST_F(StageKeyTest, ReadsTreesWhateverTheirNumber) {
+  const auto put_tree = [&](int number, const std::string& content) {
+    fs::create_directories(volume.path() / "trees");
+    archive::TreeIndex tree;
+    archive::Node node;
+    node.path = "file";
+    node.size_bytes = content.size();
+    node.data_offset = 0;
+    tree.put(node);
+    ASSERT_TRUE(tree.save(volume.path() / api::volume::tree_index(number)).ok());
+    ASSERT_TRUE(write_file_atomically(volume.path() / api::volume::tree_tar(number), content).ok());
+  };
+  plan.trees.resize(2);
+  plan.trees[0].origin = plan.trees[1].origin = api::HttpDownload{"http://x/file", ""};
+  put_tree(0, "one");
+  put_tree(1, "one");
+  copy().sources.clear();
+  copy().remotes = {api::RemoteSource{0, false}};
+  const oci::Digest before = key();
+  copy().remotes = {api::RemoteSource{1, false}};
+  EXPECT_EQ(key(), before);
+  put_tree(1, "two");
+  EXPECT_NE(key(), before);
+  put_tree(1, "one");
+  copy().remotes = {api::RemoteSource{1, true}};
+  EXPECT_NE(key(), before) << "unpacked";
+  run().mounts = {api::BindMount{api::FromTree{0}, "", "/t"}};
+  const oci::Digest mounted = key();
+  put_tree(0, "two");
+  EXPECT_NE(key(), mounted);
 }
 
 TEST_F(StageKeyTest, DependsOnTheLayersOfTheStageBelow) {
