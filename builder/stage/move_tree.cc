@@ -82,10 +82,16 @@ Status copy_tree(const TreeView& tree, const std::string& path, bool as_root, in
                  std::stop_token stop) {
   ASSIGN_OR_RETURN(std::optional<Found> top, tree.lookup(path));
   LayerEntries entries;
-  const auto put = [&](Found found) {
+  const auto put = [&](Found found) -> Status {
+    if (last_part(found.node.path).starts_with(".wh.")) {
+      return Error{ErrorCode::kUnsupported, "'" + shown(found.node.path) +
+                                                "' has a name that begins with '.wh.', which means a removal in "
+                                                "images: rename it or leave it out by .dockerignore"};
+    }
     const std::string_view below = std::string_view(found.node.path).substr(path.size());
     const std::string target = name + (path.empty() && !below.empty() ? "/" : "") + std::string(below);
     entries.emplace(target, copied(tree, std::move(found), as_root, target));
+    return imagebuild::ok();
   };
   if (!top) {  // A folder that is only known by what it holds.
     Found folder;
@@ -95,12 +101,9 @@ Status copy_tree(const TreeView& tree, const std::string& path, bool as_root, in
     top = std::move(folder);
   }
   const bool is_folder = top->node.type == archive::NodeType::kDirectory;
-  put(std::move(*top));
+  RETURN_IF_ERROR(put(std::move(*top)));
   if (is_folder) {
-    RETURN_IF_ERROR(tree.walk(path, [&](const Found& found) -> Status {
-      put(found);
-      return imagebuild::ok();
-    }));
+    RETURN_IF_ERROR(tree.walk(path, put));
   }
   link_names(entries);
   return apply_entries(entries, to_fd, std::move(stop));

@@ -124,7 +124,7 @@ TEST_P(MountsInContainer, ShowAFolderOfTheContextWithoutATrace) {
 
 TEST_P(MountsInContainer, ShowTheWholeContextLessWhatTheIndexLeavesOut) {
   (void)write_file_atomically(container().volume() / api::volume::kContextFolder / "ignored", "secret");
-  add_run("cd /ctx && find . -type f | sort; test ! -e ignored", {bind("", "/ctx")});
+  add_run("cd /ctx && find . -type f | busybox sort; test ! -e ignored", {bind("", "/ctx")});
   EXPECT_THAT(run_expecting_layers({}).output, HasSubstr("./app/deep/er/file\n./app/main.c\n./top\n"));
 }
 
@@ -139,7 +139,7 @@ TEST_P(MountsInContainer, HideWhatIsThereForTheTimeOfTheCommand) {
   container().add("srv/data/old", "old");
   container().add("srv/data/sub/older", "older", 0600);
   add_run("ls /srv/data; echo x > /made", {bind("app", "/srv/data")});
-  add_run("find /srv/data | sort; stat -c %a /srv/data/sub/older", {});
+  add_run("find /srv/data | busybox sort; stat -c %a /srv/data/sub/older", {});
   const Outcome outcome = run_expecting_layers({0});
   EXPECT_THAT(outcome.output, HasSubstr("deep\nmain.c\n"));
   EXPECT_THAT(outcome.output, HasSubstr("/srv/data\n/srv/data/old\n/srv/data/sub\n/srv/data/sub/older\n600\n"));
