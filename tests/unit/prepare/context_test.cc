@@ -103,6 +103,7 @@ TEST_F(ContextTest, KnowsTheNamesOfOneFile) {
   const auto without = context->index(*dockerfile::IgnoreRules::parse("a"));
   EXPECT_EQ(without->find("b")->type, NodeType::kFile);
   EXPECT_EQ(without->find("s/c")->link, "b");
+  fs::create_directory(tar().parent_path());
   const auto packed = context->pack(*index, tar());
   ASSERT_TRUE(packed.ok()) << packed.error().message;
   EXPECT_EQ(packed->find("s/c")->link, "a");
