@@ -1,6 +1,8 @@
 #include "cli/local_runtime.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,16 +83,22 @@ std::set<int> trees_of(const api::Plan& plan, int stage) {
   return trees;
 }
 
-// What the stage program needs of the kernel for single steps, and never gives to a RUN.
+// A capability can be given only by who has it.
+bool may_give(int capability) {
+  return ::prctl(PR_CAPBSET_READ, capability) == 1;
+}
+
+// What the stage program uses for single steps, and never gives to a RUN.
 std::vector<std::string> more_capabilities(const api::Plan& plan, int stage) {
   std::vector<std::string> names;
   for (const api::Step& step : plan.stages[static_cast<std::size_t>(stage)].steps) {
     const auto* const run = std::get_if<api::RunStep>(&step.action);
-    if (run == nullptr || run->network != api::Network::kNone) continue;
+    if (run == nullptr || run->network != api::Network::kNone || !may_give(CAP_NET_ADMIN)) continue;
     names.emplace_back("CAP_NET_ADMIN");  // To set up the loopback device of a network of its own.
     break;
   }
-  if (!plan.run.ulimits.empty()) names.emplace_back("CAP_SYS_RESOURCE");
+  // To raise limits; lowering them needs nothing.
+  if (!plan.run.ulimits.empty() && may_give(CAP_SYS_RESOURCE)) names.emplace_back("CAP_SYS_RESOURCE");
   return names;
 }
 
