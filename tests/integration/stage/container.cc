@@ -149,8 +149,7 @@ void Container::add_run(const std::string& shell_line, const std::function<void(
 }
 
 void Container::write_volume() {
-  plan.target = static_cast<int>(plan.stages.size()) - 1;
-  plan.targets = {{plan.target, "linux/amd64", ""}};
+  plan.targets = {api::PlanTarget{static_cast<int>(plan.stages.size()) - 1, "linux/amd64", ""}};
   fs::create_directories(volume() / "bin");
   fs::copy_file(IMAGEBUILD_STAGE_PROGRAM, volume() / api::volume::kStageProgram, fs::copy_options::overwrite_existing);
   (void)write_file_atomically(volume() / api::volume::kPlan, plan.json());
