@@ -83,10 +83,9 @@ class Cache {
 
   // Several steps that share the copy may come at once: one makes it, and a half-made one is never seen.
   Status make_if_missing(const fs::path& folder) {
-    std::optional<UniqueFd> making;
     while (!exists(folder)) {
       if (stop_.stop_requested()) return stopped();
-      ASSIGN_OR_RETURN(making, try_lock(request_.folder / "making.lock", LOCK_EX));
+      ASSIGN_OR_RETURN(const std::optional<UniqueFd> making, try_lock(request_.folder / "making.lock", LOCK_EX));
       if (!making) {
         wait_a_little(stop_);
         continue;
