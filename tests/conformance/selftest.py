@@ -1,5 +1,6 @@
 """The conformance suite finds what it is there to find: on trees and configs made by hand, nothing is built."""
 
+import fnmatch
 import gzip
 import hashlib
 import io
@@ -14,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import case_file
 from comparing import compare
-from differences import Row, idle, unexplained
+from differences import Row, idle, read, unexplained
 from rendering import render
 from tree import Layout
 from verdict import GOLDENS
@@ -100,6 +101,12 @@ class SelfTest(unittest.TestCase):
     def test_every_case_can_be_read(self):
         for name in case_file.names():
             self.assertTrue(case_file.read(name).says, name)
+
+    def test_every_row_speaks_of_a_case_and_says_why(self):
+        for row in read():
+            self.assertTrue(row.ours and row.why, row)
+            for glob in row.cases:
+                self.assertTrue(fnmatch.filter(case_file.names(), glob), f"no case is called {glob}")
 
     def test_every_golden_has_a_case(self):
         goldens = {str(path.relative_to(GOLDENS))[:-len(".txt")] for path in GOLDENS.glob("*/*.txt")}
