@@ -69,7 +69,8 @@ int enter_user_namespace() {
 }  // namespace
 
 int leave_network() {
-  if (::unshare(CLONE_NEWNET) == 0) return raise_loopback();
+  const int refused = ::unshare(CLONE_NEWNET) == 0 ? raise_loopback() : errno;
+  if (refused != EPERM) return refused;
   if (const int error = enter_user_namespace(); error != 0) return error;
   return raise_loopback();
 }
