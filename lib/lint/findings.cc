@@ -106,6 +106,15 @@ void Findings::add(std::string_view rule, api::SourceLine at, std::string messag
   warnings_.push_back(api::Warning{std::string(rule), std::move(message), at});
 }
 
+std::vector<api::SkippedRule> Findings::skipped() const {
+  std::vector<api::SkippedRule> skipped;
+  for (const std::string& rule : checks_.skipped) skipped.push_back({rule});
+  for (const LocalChecks& local : local_) {
+    for (const std::string& rule : local.checks.skipped) skipped.push_back({rule, local.first_line, local.last_line});
+  }
+  return skipped;
+}
+
 std::vector<api::Warning> Findings::sorted() const {
   std::vector<api::Warning> result = warnings_;
   const auto key = [](const api::Warning& warning) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/plan.h"
 #include "api/warning.h"
 #include "dockerfile/parser.h"
 
@@ -33,6 +34,9 @@ class Findings {
   // one sentence for users that says what, why and what to do, without a final full stop.
   void add(std::string_view rule, dockerfile::Position at, std::string message);
   void add(std::string_view rule, api::SourceLine at, std::string message);
+
+  // The names that `# check=skip=…` says, for the file and for single instructions.
+  std::vector<api::SkippedRule> skipped() const;
 
   // Sorted by place, then rule, then message; each once. Those without a place come first.
   std::vector<api::Warning> sorted() const;

@@ -3,6 +3,8 @@
 #include "dockerfile/directives.h"
 #include "lint/checks/checks.h"
 #include "lint/findings.h"
+#include "lint/pitfalls/pitfalls.h"
+#include "lint/rules.h"
 #include "lint/walk.h"
 
 namespace imagebuild::lint {
@@ -27,7 +29,7 @@ Settings settings_of(const LintInput& input) {
 }
 
 using FileCheck = void (*)(const LintInput&, Findings&);
-constexpr FileCheck kFileChecks[] = {check_spelling, check_descriptions, check_names, check_from};
+constexpr FileCheck kFileChecks[] = {check_spelling, check_descriptions, check_names, check_from, check_pitfalls};
 
 using StepCheck = void (*)(const Turn&, Findings&);
 constexpr StepCheck kStepChecks[] = {check_variables, check_settings, check_paths, check_ports, check_commands};
@@ -49,6 +51,15 @@ std::vector<api::Warning> check(const LintInput& input) {
                     api::Warning{"", std::string("--build-arg ") + kCheckArgument + ": " + wrong.message, {}});
   }
   return warnings;
+}
+
+std::vector<api::SkippedRule> skipped_rules(const LintInput& input) {
+  std::vector<api::SkippedRule> skipped = Findings(input.file, settings_of(input).directives).skipped();
+  std::erase_if(skipped, [](const api::SkippedRule& it) {
+    const Rule* const rule = find_rule(it.rule);
+    return it.rule != "all" && (rule == nullptr || rule->shows == Shows::kInFile);
+  });
+  return skipped;
 }
 
 bool findings_are_errors(const LintInput& input) {

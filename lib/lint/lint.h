@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/plan.h"
 #include "api/warning.h"
 #include "dockerfile/ignore.h"
 #include "dockerfile/parser.h"
@@ -41,6 +42,9 @@ struct LintInput {
 // Runs every check of the file and applies its `# check=` directive. Sorted by place. A file that cannot be solved (a
 // bad expansion, an unknown stage) is checked as far as possible: the error itself is solve()'s to report.
 std::vector<api::Warning> check(const LintInput& input);
+
+// What `# check=skip=…` says about the rules of the image, for Plan::skipped_rules.
+std::vector<api::SkippedRule> skipped_rules(const LintInput& input);
 
 // `# check=error=true`: findings are errors, and a build that has any fails.
 bool findings_are_errors(const LintInput& input);

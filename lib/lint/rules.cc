@@ -9,6 +9,7 @@ namespace {
 
 // Sorted by name; find_rule() relies on it.
 constexpr auto kRules = std::to_array<Rule>({
+    {"BuildToolsInFinalStage", "The final image has no compilers and headers"},
     {"ConsistentInstructionCasing", "All instructions of a file are written in one case", true, true},
     {"CopyIgnoredFile", "COPY and ADD name nothing that .dockerignore leaves out", true, true},
     {"DuplicateStageName", "Each stage has a name of its own", true, true},
@@ -20,16 +21,23 @@ constexpr auto kRules = std::to_array<Rule>({
     {"InvalidDefaultArgInFrom", "The defaults of ARG give FROM a valid image name", true, true},
     {"InvalidDefinitionDescription", "A comment above FROM or ARG begins with the name it describes", false, true},
     {"JSONArgsRecommended", "CMD and ENTRYPOINT are written as JSON arrays", true, true},
+    {"LargerBaseThanNeeded", "The final stage starts from an image without compilers"},
     {"LegacyKeyValueFormat", "ENV and LABEL are written as name=value", true, true},
     {"MaintainerDeprecated", "A label names the author, not MAINTAINER", true, true},
     {"MultipleInstructionsDisallowed", "A stage has one CMD, one ENTRYPOINT and one HEALTHCHECK", true, true},
     {"NoEmptyContinuation", "There are no empty lines inside an instruction", true, true},
     {"RedundantTargetPlatform", "FROM does not name $TARGETPLATFORM, which is the default", true, true},
     {"ReservedStageName", "No stage is called scratch or context", true, true},
+    {"SecretFileCopied", "No files of secrets are copied into the final image"},
     {"SecretsUsedInArgOrEnv", "ARG and ENV hold no secrets", true, true},
+    {"SourceBeforeDependencies", "Dependencies are installed before the sources are copied"},
     {"StageNameCasing", "Stage names are written in lower case", true, true},
+    {"StageNamedByIndex", "FROM, COPY and mounts name stages, not their numbers"},
     {"UndefinedArgInFrom", "The variables of FROM are declared with ARG before it", true, true},
     {"UndefinedVar", "Variables are set before they are used", true, true},
+    {"UnpinnedBaseImage", "Images are named with a version or a digest"},
+    {"UnusedStage", "Every stage is needed by what is built"},
+    {"WholeBuildFolderCopied", "From a build folder only what runs is copied"},
     {"WorkdirRelativePath", "The first WORKDIR of a stage is an absolute path", true, true},
 });
 static_assert(std::ranges::is_sorted(kRules, {}, &Rule::name));
