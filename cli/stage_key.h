@@ -21,8 +21,9 @@ struct StageKeyInputs {
 
 // The digest of: the builder, the base (an image's digest; a stage's own layers and what they lie on), the platform,
 // the epoch, what leaves the stage, each step with its arguments, environment, user and folder, and the content of
-// every file it copies or mounts, from the context, from other stages and from trees alike. Where a file's time, its place in the Dockerfile,
-// a label or a stage's name differs, the key does not. Secrets count by name, never by content.
+// every file it copies or mounts, from the context, from other stages and from trees alike. Where a file's time, its
+// place in the Dockerfile, a label or a stage's name differs, the key does not. Secrets count by name, never by
+// content.
 Result<oci::Digest> stage_key(const api::Plan& plan, int stage, const StageKeyInputs& inputs);
 
 }  // namespace imagebuild::cli
