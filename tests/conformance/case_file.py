@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -52,9 +53,14 @@ class Case:
         return self.name.partition("/")[0]
 
 
+@functools.lru_cache
+def _every() -> tuple[str, ...]:
+    return tuple(sorted(str(path.relative_to(CASES))[:-len(".case")] for path in CASES.glob("*/*.case")))
+
+
 def names(patterns: list[str] | None = None) -> list[str]:
     """The names of all cases, or of those of a topic (`copy`), or of one (`copy/name`)."""
-    every = sorted(str(path.relative_to(CASES))[:-len(".case")] for path in CASES.glob("*/*.case"))
+    every = list(_every())
     if not patterns:
         return every
     chosen = [name for name in every if any(name == pattern or name.startswith(f"{pattern}/") for pattern in patterns)]
