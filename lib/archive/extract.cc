@@ -131,10 +131,14 @@ class Extractor {
 
   Status place_file(const Node& node, const std::string& name, ByteSource& content) {
     UniqueFd fd;
-    RETURN_IF_ERROR(make(name, "cannot make the file", [&] {
+    const Status made = make(name, "cannot make the file", [&] {
       fd.reset(::openat(parent_.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
       return fd.get();
-    }));
+    });
+    if (!made.ok()) {
+      fd = open_to_rewrite(name);
+      if (!fd.valid()) return made;
+    }
     FileSink sink(std::move(fd));
     while (node.size_bytes > 0) {
       ASSIGN_OR_RETURN(const std::size_t count, content.read(buffer_));
@@ -142,6 +146,17 @@ class Extractor {
       RETURN_IF_ERROR(sink.write(std::span(buffer_).first(count)));
     }
     return set_file_attributes(sink.fd(), node, options_.keep_owners);
+  }
+
+  // A file that another mount of the same file system has something mounted on (a container's /etc/hosts) cannot be
+  // removed; it gets new content instead.
+  UniqueFd open_to_rewrite(const std::string& name) const {
+    constexpr int kFlags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    UniqueFd fd(::openat(parent_.fd.get(), name.c_str(), kFlags));
+    struct stat status {};
+    const bool is_own =
+        fd.valid() && ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
+    return is_own && ::ftruncate(fd.get(), 0) == 0 ? std::move(fd) : UniqueFd();
   }
 
   Status place_folder(const Node& node, const std::string& name) {
