@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pathlib
 import sys
 import tarfile
@@ -37,10 +38,16 @@ def chosen() -> list[case_file.Case]:
 
 
 def packed(context: pathlib.Path) -> bytes:
-    """The context as a tar, with owners, modes, times and links as they are there."""
+    """The context as a tar, with owners, modes, times, links and extended attributes as they are there."""
+    def with_xattrs(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        path = context / entry.name
+        entry.pax_headers = {f"SCHILY.xattr.{name}": os.getxattr(path, name, follow_symlinks=False).decode(errors="surrogateescape")
+                             for name in os.listxattr(path, follow_symlinks=False)}
+        return entry
+
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        tar.add(context, arcname=".")
+        tar.add(context, arcname=".", filter=with_xattrs)
     return made.getvalue()
 
 
