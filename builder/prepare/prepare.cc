@@ -9,6 +9,7 @@
 #include "api/volume.h"
 #include "base/file.h"
 #include "build/goals.h"
+#include "builder/prepare/checks.h"
 #include "builder/prepare/context.h"
 #include "builder/prepare/excerpt.h"
 #include "builder/prepare/images.h"
@@ -136,8 +137,25 @@ void warn_of_unused_contexts(const std::map<std::string, std::string>& contexts,
   }
 }
 
+// The rules of .dockerignore.
+Result<dockerfile::IgnoreRules> read_ignore_rules(const PrepareRequest& request, const Context& context,
+                                                  const DockerfileText& source) {
+  const auto read = [&](const fs::path& path) -> Result<std::optional<std::string>> {
+    if (context.folder().empty()) return context.read(path, dockerfile::kMaxFileBytes);
+    if (request.confined) {
+      return context.read(path.lexically_relative(context.folder()), dockerfile::kMaxFileBytes);
+    }
+    Result<std::string> text = read_file(path, dockerfile::kMaxFileBytes);
+    if (text.ok()) return std::optional(std::move(*text));
+    if (text.error().code == ErrorCode::kNotFound) return std::optional<std::string>();
+    return text.error();
+  };
+  ASSIGN_OR_RETURN(dockerfile::IgnoreFile ignore, dockerfile::read_ignore_file(context.folder(), source.path, read));
+  return std::move(ignore.rules);
+}
+
 Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& source, std::int64_t epoch_s,
-                        const OpenImage& open_image) {
+                        const dockerfile::IgnoreRules& ignore, const OpenImage& open_image) {
   std::vector<api::Warning> warnings;
   ASSIGN_OR_RETURN(const dockerfile::Dockerfile dockerfile, parse(source, warnings));
   build::SolveOptions options;
@@ -159,6 +177,10 @@ Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& sou
   }
   Result<api::Plan> plan = build::solve(dockerfile, options, goals, images);
   if (!plan.ok()) return with_excerpt(plan.error(), source);
+  ASSIGN_OR_RETURN(const std::vector<api::Warning> found,
+                   check_dockerfile(dockerfile, options, goals, images, ignore));
+  warnings.insert(warnings.end(), found.begin(), found.end());
+  plan->skipped_rules = skipped_rules(dockerfile, options);
   plan->warnings.insert(plan->warnings.begin(), warnings.begin(), warnings.end());
   warn_of_unused_contexts(request.named_contexts, *plan);
   return plan;
@@ -194,7 +216,8 @@ Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_im
   ASSIGN_OR_RETURN(const DockerfileText source, read_dockerfile(request, context));
   const std::int64_t epoch_s = request.epoch_s ? *request.epoch_s : commit_time(context.folder(), processes);
   Prepared prepared;
-  ASSIGN_OR_RETURN(prepared.plan, solve(request, source, epoch_s, open_image));
+  ASSIGN_OR_RETURN(const dockerfile::IgnoreRules ignore, read_ignore_rules(request, context, source));
+  ASSIGN_OR_RETURN(prepared.plan, solve(request, source, epoch_s, ignore, open_image));
   prepared.context_folder = context.folder();
   prepared.dockerfile_text = source.text;
 
@@ -203,19 +226,7 @@ Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_im
   if (error) return system_error(request.volume.string(), error.value());
   archive::TreeIndex index;
   if (takes_from_context(prepared.plan)) {
-    const auto read = [&](const fs::path& path) -> Result<std::optional<std::string>> {
-      if (context.folder().empty()) return context.read(path, dockerfile::kMaxFileBytes);
-      if (request.confined) {
-        return context.read(path.lexically_relative(context.folder()), dockerfile::kMaxFileBytes);
-      }
-      Result<std::string> text = read_file(path, dockerfile::kMaxFileBytes);
-      if (text.ok()) return std::optional(std::move(*text));
-      if (text.error().code == ErrorCode::kNotFound) return std::optional<std::string>();
-      return text.error();
-    };
-    ASSIGN_OR_RETURN(const dockerfile::IgnoreFile ignore,
-                     dockerfile::read_ignore_file(context.folder(), source.path, read));
-    ASSIGN_OR_RETURN(index, context.index(ignore.rules));
+    ASSIGN_OR_RETURN(index, context.index(ignore));
     if (request.copy_context && !context.folder().empty()) {
       ASSIGN_OR_RETURN(index, context.pack(index, request.volume / volume::kContextTar));
     }

@@ -39,7 +39,7 @@ CopyView copy_view(const Turn& turn, const dockerfile::CopySources& sources, con
 
 // What a stage begins with.
 void inherit(const std::vector<StageView>& stages, StageView& stage) {
-  if (stage.graph.base.kind == dockerfile::SourceKind::kScratch) stage.workdir = "/";
+  if (stage.graph.base.kind == dockerfile::SourceKind::kScratch) stage.workdir = std::string(1, '/');
   if (stage.graph.base.kind != dockerfile::SourceKind::kStage) return;
   const StageView& below = stages[static_cast<std::size_t>(stage.graph.base.stage)];
   stage.workdir = below.workdir;
