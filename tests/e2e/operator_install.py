@@ -17,17 +17,18 @@ NAMESPACE = "imagebuild-system"
 RELEASE = "imagebuild"
 
 
-def install(where: Cluster, namespace: str = NAMESPACE, release: str = RELEASE, values: dict | None = None) -> None:
+def install(where: Cluster, namespace: str = NAMESPACE, release: str = RELEASE, values: dict | None = None,
+            own_images: dict | None = None) -> None:
     """Installs the chart into a namespace that exists, with `values` over its own, and waits for the Deployment.
 
-    A second operator in a cluster wants {"watchNamespaces": […], "crds": {"install": False}}.
+    `own_images` (name → reference with digest) go before those that are built here. A second operator in a cluster wants {"watchNamespaces": […], "crds": {"install": False}}.
     """
     registry = where.registry
     registries = {"docker.io": {"mirrors": [f"http://{registry}"]}, registry: {"plainHTTP": True}}
     words = []
     for key, value in ({"registries": registries} | (values or {})).items():
         words += ["--set-json", f"{key}={json.dumps(value)}"]
-    where.helm("install", release, CHART, *chart_values(build_images(registry)), *words, namespace=namespace)
+    where.helm("install", release, CHART, *chart_values(build_images(registry) | (own_images or {})), *words, namespace=namespace)
     where.kubectl("rollout", "status", f"deployment/{deployment(release)}", "--timeout", "120s", namespace=namespace, seconds=150)
 
 

@@ -21,7 +21,7 @@ _CRD = "imagebuilds.imagebuild.dev"
 class ReleaseTestCase(HeldBuildsTestCase):
     """Wants no operator that watches all namespaces in the cluster."""
 
-    def install(self, **values) -> None:
+    def install(self, own_images: dict | None = None, **values) -> None:
         """Installs the chart with `values` over those that suit a test, and uninstalls it at the test's end."""
         self.release = f"own-{uuid.uuid4().hex[:8]}"
         self.release_namespace = self.enterContext(self.cluster.namespace("operator"))
@@ -29,7 +29,7 @@ class ReleaseTestCase(HeldBuildsTestCase):
         suited = {"watchNamespaces": [self.namespace], "crds": {"install": False}, "rbac": {"aggregate": False},
                   "readinessProbe": {"periodSeconds": 1}, "terminationGracePeriodSeconds": 10}
         self.addCleanup(self.cluster.helm, "uninstall", self.release, "--ignore-not-found", namespace=self.release_namespace)
-        operator_install.install(self.cluster, self.release_namespace, self.release, suited | values)
+        operator_install.install(self.cluster, self.release_namespace, self.release, suited | values, own_images)
         self.deployment = f"deployment/{operator_install.deployment(self.release)}"
 
     def _have_custom_resource(self) -> None:

@@ -58,6 +58,7 @@ TEST(Metrics, CountsUnderTheUsualNames) {
   metrics.image(5 * 1024 * 1024);
   metrics.artifact_bytes(1000);
   metrics.artifact_bytes(24);
+  for (const char* rule : {"StageNameCasing", "StageNameCasing", "", "NobodyKnowsIt"}) metrics.warning(rule);
   metrics.builds_running(3);
   metrics.request("GET", 200);
   metrics.request("PATCH", 409);
@@ -86,6 +87,9 @@ TEST(Metrics, CountsUnderTheUsualNames) {
       {"imagebuild_queue_seconds_bucket{le=\"1\"}", 1},
       {"imagebuild_cache_requests_total{result=\"hit\"}", 1},
       {"imagebuild_cache_requests_total{result=\"miss\"}", 0},
+      {"imagebuild_warnings_total{rule=\"StageNameCasing\"}", 2},
+      {"imagebuild_warnings_total{rule=\"MaintainerDeprecated\"}", 0},
+      {"imagebuild_warnings_total{rule=\"Other\"}", 2},
       {"imagebuild_image_size_bytes_bucket{le=\"4194304\"}", 0},
       {"imagebuild_image_size_bytes_bucket{le=\"16777216\"}", 1},
       {"imagebuild_artifact_bytes_total", 1024},

@@ -59,6 +59,11 @@ TEST(PodsGolden, AStageWithAllItsSettingsOnOneNode) {
   expect_golden("stage_with_settings", pod_of(build, stage_work(kDeps), "node-2"));
 }
 
+TEST(PodsGolden, PodsThatHaveAllThatTheLanguageAsksFor) {
+  expect_golden("prepare_with_language", pod_of(language_build(), kPrepareWork));
+  expect_golden("stage_with_language", language_pod(language_build()));
+}
+
 TEST(PodsGolden, TheClaim) {
   api::ImageBuild build = sample_build();
   expect_golden("claim", make_claim(build, {build::claim_name(build, kGeneration), kGeneration}));

@@ -102,6 +102,44 @@ inline const kube::Json& container_of(const kube::Json& pod) {
   return pod.at("spec").at("containers").at(0);
 }
 
+// An ImageBuild that gives the Dockerfile all that its language asks for, and a stage that asks.
+inline api::ImageBuild language_build() {
+  api::ImageBuild build = bare_build();
+  api::ImageBuildSpec& spec = build.spec;
+  spec.platforms = {"linux/arm64"};
+  spec.contexts.resize(4);
+  spec.contexts[0] = {.name = "alpine", .image = "registry.example/alpine:3", .files = {}};
+  spec.contexts[1].name = "assets";
+  spec.contexts[1].files.config_map = api::ConfigMapRef{"assets"};
+  spec.contexts[2].name = "lib";
+  spec.contexts[2].files.git = api::GitSource{.url = "https://git.example/lib", .secret = api::SecretRef{"git-login"}};
+  spec.contexts[3].name = "data";
+  spec.contexts[3].files.claim = api::ClaimSource{"data"};
+  spec.ssh = {{"", {"keys", "id_ed25519"}}, {"unused", {"other", "key"}}, {"github", {"keys", "github"}}};
+  spec.cache_mounts.claim = api::ClaimSource{"caches"};
+  spec.extra_hosts = {{"10.0.0.1", {"proxy", "mirror.example"}}};
+  spec.shm_size = {"1Gi"};
+  return build;
+}
+inline api::Plan language_plan() {
+  api::Plan plan = sample_plan();
+  plan.trees.resize(3);
+  api::PlanStage& stage = plan.stages[kDeps];
+  stage.platform = "linux/arm64";
+  auto& step = std::get<api::RunStep>(stage.steps[0].action);
+  step.mounts = {api::CacheMount{.id = "pip", .target = "/cache"},
+                 api::BindMount{.from = api::FromTree{2}, .source = "", .target = "/lib"},
+                 api::SshMount{.id = "github", .target = "/ssh", .required = true},
+                 api::SshMount{.id = "absent", .target = "/ssh2"},
+                 api::CacheMount{.id = "apt", .target = "/var/cache", .from = api::FromTree{0}, .source = ""}};
+  return plan;
+}
+
+// The pod of the stage that asks for all.
+inline kube::Json language_pod(const api::ImageBuild& build) {
+  return make_pod(build, language_plan(), create(build, stage_work(kDeps)), sample_settings());
+}
+
 // One pod of each kind, by a name for it.
 struct PodCase {
   const char* name;

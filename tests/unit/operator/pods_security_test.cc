@@ -26,7 +26,7 @@ std::vector<api::ImageBuild> builds() {
   config_map.spec.source.config_map = api::ConfigMapRef{"context"};
   api::ImageBuild registry = sample_build();
   registry.spec.artifacts.transport = api::Transport::kRegistry;
-  return {sample_build(), bare_build(), claim, config_map, registry};
+  return {sample_build(), bare_build(), claim, config_map, registry, language_build()};
 }
 
 // Does `check` for every kind of pod of every kind of build.
@@ -37,6 +37,7 @@ void each_pod(const std::function<void(const Json& pod)>& check) {
       check(pod_of(build, kind.work));
     }
   }
+  check(language_pod(language_build()));
 }
 
 std::vector<std::string> mount_paths(const Json& pod) {
@@ -232,10 +233,10 @@ TEST(PodSecurity, AStageSeesItsPartsOfTheArtifactsAndWritesItsOwnOnly) {
     std::string write;
   };
   const Row rows[] = {
-      {kDeps, {"bin", "plan.json", "context", "bases"}, "stages/0"},
-      {kApp, {"bin", "plan.json", "context", "bases", "stages/0"}, "stages/1"},
-      {kBundle, {"bin", "plan.json", "context", "bases", "stages/1"}, "stages/2"},
-      {kCheck, {"bin", "plan.json", "context", "bases", "stages/2"}, "stages/3"},
+      {kDeps, {"bin/amd64", "plan.json", "context", "bases"}, "stages/0"},
+      {kApp, {"bin/amd64", "plan.json", "context", "bases", "stages/0"}, "stages/1"},
+      {kBundle, {"plan.json", "context", "bases", "stages/1"}, "stages/2"},
+      {kCheck, {"bin/amd64", "plan.json", "context", "bases", "stages/2"}, "stages/3"},
   };
   for (const Row& row : rows) {
     std::vector<std::string> read;
@@ -263,11 +264,12 @@ TEST(PodSecurity, AStageOnAStageOnAStageSeesTheWholeChain) {
   EXPECT_EQ(container_of(pod).at("image"), plan.images[0].reference);
 }
 
-// Of other volumes, only the scratch folder of our own programs.
+// Of other volumes, only the scratch folder of our own programs, and what is for the commands: caches, shared memory.
 TEST(PodSecurity, EveryOtherMountIsReadOnly) {
   each_pod([](const Json& pod) {
     for (const Json& mount : container_of(pod).at("volumeMounts")) {
-      if (mount.at("name") == "artifacts" || mount.at("name") == "tmp") continue;
+      const std::string name = mount.at("name");
+      if (name == "artifacts" || name == "tmp" || name == "caches" || name == "shm") continue;
       EXPECT_EQ(mount.value("readOnly", false), true) << mount;
     }
   });

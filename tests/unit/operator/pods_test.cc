@@ -22,7 +22,7 @@ TEST(Pods, TheCommandIsTheOneOfThePodsWork) {
               ElementsAre("imagebuild-builder", "prepare", "--job", "/imagebuild/job/imagebuild.json.gz", "--volume",
                           "/.imagebuild", "--registries", "/imagebuild/job/registries.yaml"));
   EXPECT_THAT(command(pod_of(build, stage_work(kApp))),
-              ElementsAre("/.imagebuild/bin/imagebuild-stage", "--volume", "/.imagebuild", "--stage", "1",
+              ElementsAre("/.imagebuild/bin/amd64/imagebuild-stage", "--volume", "/.imagebuild", "--stage", "1",
                           "--compression", "gzip"));
   build.spec.output.compression = api::Compression::kZstd;
   EXPECT_EQ(command(pod_of(build, stage_work(kApp))).back(), "zstd");
@@ -74,6 +74,29 @@ TEST(Pods, AStageRunsOnItsPlatformUnlessTheUserSaysOtherwise) {
   EXPECT_EQ(selector(kBundle), (Json{{"kubernetes.io/os", "linux"}}));
   build.spec.stage_defaults.node_selector = {{"kubernetes.io/arch", "arm64"}, {"disk", "fast"}};
   EXPECT_EQ(selector(kDeps), (Json{{"kubernetes.io/os", "linux"}, {"kubernetes.io/arch", "arm64"}, {"disk", "fast"}}));
+}
+
+TEST(Pods, AStageHasTheProgramOfItsPlatformAndAComputedOneThatOfItsImage) {
+  api::Plan plan = sample_plan();
+  plan.stages[kDeps].platform = "linux/arm64";
+  const api::ImageBuild build = sample_build();
+  const auto program = [&](int stage) {
+    return container_of(make_pod(build, plan, create(build, stage_work(stage)), sample_settings())).at("command").at(0);
+  };
+  EXPECT_EQ(program(kDeps), "/.imagebuild/bin/arm64/imagebuild-stage");
+  EXPECT_EQ(program(kCheck), "/.imagebuild/bin/amd64/imagebuild-stage");
+  EXPECT_EQ(program(kBundle), "/.imagebuild/bin/imagebuild-stage");
+}
+
+TEST(Pods, AStageForOnePlatformOfSeveralHasTheSettingsOfItsWrittenName) {
+  api::Plan plan = sample_plan();
+  plan.stages[kDeps].name = "deps (linux/amd64)";
+  api::ImageBuild build = sample_build();
+  api::StageSettings stage{.name = "deps", .pod = {}};
+  stage.pod.node_selector = {{"disk", "fast"}};
+  build.spec.stages = {stage};
+  const Json pod = make_pod(build, plan, create(build, stage_work(kDeps)), sample_settings());
+  EXPECT_EQ(pod.at("spec").at("nodeSelector").at("disk"), "fast");
 }
 
 TEST(Pods, StageDefaultsSayWherePrepareAndPublishMayRunButNotWhatTheyUse) {
