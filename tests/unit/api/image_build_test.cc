@@ -46,14 +46,16 @@ TEST(ImageBuild, ReadsWhatTheServerSends) {
 
 TEST(ImageBuild, IgnoresMembersOfNewerVersions) {
   json document = hello();
-  document["spec"]["platforms"] = json::array({"linux/arm64"});
+  document["spec"]["surprises"] = json::array({"linux/arm64"});
   document["status"]["phase"] = "Dreaming";
   document["status"]["observedGeneration"] = 2;
+  document["status"]["warnings"] = json::array({"a text, as earlier operators wrote them"});
   const auto build = ImageBuild::parse(document.dump());
   ASSERT_TRUE(build.ok());
   EXPECT_FALSE(build->spec_error);
   EXPECT_EQ(build->status.phase, BuildPhase::kNone);
   EXPECT_EQ(build->status.observed_generation, 2);
+  EXPECT_TRUE(build->status.warnings.empty());
 }
 
 TEST(ImageBuild, TakesNullForAbsent) {
