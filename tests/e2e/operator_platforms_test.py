@@ -36,7 +36,8 @@ class OperatorPlatformsTest(ReleaseTestCase):
         context = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         (context / "Dockerfile").write_text(f"FROM {reference}\nCOPY --chmod=755 imagebuild-stage /usr/local/bin/imagebuild-stage-arm64\n")
         (context / "imagebuild-stage").write_bytes((programs / "imagebuild-stage").read_bytes())
-        repository = f"{self.cluster.registry}/{self.namespace}/builder"
+        # Beside the others: the chart has one place for all images.
+        repository = f"{self.cluster.registry}/imagebuild/builder-of-{self.namespace}"
         processes.run(imagebuild_program(), "build", "--progress", "plain", "--store", self.folder / "store",
                       "--insecure-registry", self.cluster.registry, "-t", f"{repository}:1", context)
         digest = processes.run("skopeo", "inspect", "--tls-verify=false", "--format", "{{.Digest}}", f"docker://{repository}:1").stdout
