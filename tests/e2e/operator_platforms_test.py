@@ -59,7 +59,6 @@ class OperatorPlatformsTest(ReleaseTestCase):
         self.make_arm64(node)
         status = self.wait_ready("app")
         self.assertEqual(stage_of(status, "run (linux/arm64)")["node"], node)
-        self.assertEqual(stage_of(status, "run (linux/amd64)")["node"], self.cluster.nodes[0])
         self.assertEqual(sum(stage["name"].startswith("build") for stage in status["stages"]), 1)
         for architecture in ("amd64", "arm64"):
             found = processes.run("skopeo", "--override-arch", architecture, "inspect", "--config", "--tls-verify=false",
