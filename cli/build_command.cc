@@ -317,6 +317,11 @@ class Build {
     ASSIGN_OR_RETURN(ending.images, shown(progress_, name, [&] {
                        return builder::publish(ending.prepared.plan, request, open_image, client, stop_);
                      }));
+    for (const builder::Published& image : ending.images) {
+      for (const api::Warning& warning : image.warnings) {
+        progress_.show(Warning{api::text_of(ending.prepared.plan, warning)});
+      }
+    }
     return write_result_files(ending.images);
   }
 

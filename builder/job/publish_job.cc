@@ -76,6 +76,8 @@ class Publication {
     log("pushing " + image.str());
     ASSIGN_OR_RETURN(const std::vector<Published> published, publish(plan, wanted, open, access->client(), stop_));
     told_.image = status_of(published.front(), image);
+    told_.warnings = published.front().warnings;
+    for (const api::Warning& warning : told_.warnings) log("warning: " + api::text_of(plan, warning));
     log("pushed " + told_.image->reference);
     return ok();
   }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "builder/publish/image_checks.h"
 #include "oci/image_archive.h"
 #include "oci/layout.h"
 #include "registry/client.h"
@@ -240,6 +241,7 @@ Result<std::vector<Published>> publish(const api::Plan& plan, const PublishReque
                                        const OpenImage& open_image, registry::Client& client, std::stop_token stop) {
   RETURN_IF_ERROR(check_outputs(plan, request.outputs));
   ASSIGN_OR_RETURN(std::vector<Published> images, assemble(plan, request.reports, request.annotations));
+  for (Published& image : images) image.warnings = image_warnings(plan, image, request.reports, request.volume);
   const Delivery delivery(plan, request, open_image, images, client, std::move(stop));
   for (const Output& output : request.outputs) RETURN_IF_ERROR(delivery.to(output));
   return images;

@@ -64,6 +64,7 @@ struct Published {
   // Compressed layers that come from base images and that this build made; those of several platforms count once.
   std::uint64_t base_bytes = 0;
   std::uint64_t new_bytes = 0;
+  std::vector<api::Warning> warnings;  // What the checks of the image found (image_checks.h); assemble() does none.
 
   bool is_index() const { return !index_json.empty(); }
   // Everything that a registry stores of it but manifests and index: configs and layers.

@@ -74,13 +74,14 @@ Status check_name(std::string_view path) {
                                              "removal there, so rename or delete it"};
 }
 
-Status write_tar(const LayerEntries& entries, ByteSink& sink, std::stop_token stop) {
+Status write_tar(const LayerEntries& entries, ByteSink& sink, std::stop_token stop, const ContentWatch& watch) {
   archive::TarWriter tar(sink);
   for (const auto& [path, entry] : entries) {
     if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "the build was stopped"};
     std::unique_ptr<ByteSource> content;
     if (entry.open) {
       ASSIGN_OR_RETURN(content, entry.open());
+      if (watch) content = watch(entry.node, std::move(content));
     }
     RETURN_IF_ERROR(tar.add(entry.node, content.get()));
   }

@@ -41,8 +41,12 @@ void keep_layer_xattrs(archive::Node& node);
 // A name that begins with ".wh." would be read as a removal: kInvalidInput.
 Status check_name(std::string_view path);
 
+// Sees the content of a file pass by: returns what reads `content` on.
+using ContentWatch =
+    std::function<std::unique_ptr<ByteSource>(const archive::Node& node, std::unique_ptr<ByteSource> content)>;
+
 // The uncompressed tar. kCancelled when `stop` is requested meanwhile.
-Status write_tar(const LayerEntries& entries, ByteSink& sink, std::stop_token stop);
+Status write_tar(const LayerEntries& entries, ByteSink& sink, std::stop_token stop, const ContentWatch& watch = {});
 // Puts the entries into the live root below `root_fd`.
 Status apply_entries(const LayerEntries& entries, int root_fd, std::stop_token stop);
 

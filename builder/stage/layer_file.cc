@@ -8,6 +8,7 @@
 
 #include "api/volume.h"
 #include "base/file.h"
+#include "builder/stage/layer_notes.h"
 #include "oci/layer.h"
 
 namespace imagebuild::builder {
@@ -26,11 +27,13 @@ const char* suffix(archive::Compression compression) {
 }
 
 Result<api::LayerReport> write(const LayerEntries& entries, const std::filesystem::path& path,
-                               const LayerSettings& settings, std::stop_token stop) {
+                               const LayerSettings& settings, LayerNotes& notes, std::stop_token stop) {
   ASSIGN_OR_RETURN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
   FileSink file(std::move(fd));
   oci::LayerWriter writer(file, settings.compression, settings.threads);
-  RETURN_IF_ERROR(write_tar(entries, writer, stop));
+  RETURN_IF_ERROR(write_tar(entries, writer, stop, [&](const archive::Node& node, std::unique_ptr<ByteSource> content) {
+    return notes.watch(node, std::move(content));
+  }));
   ASSIGN_OR_RETURN(const oci::Layer layer, writer.finish());
   api::LayerReport report;
   report.media_type = layer.blob.media_type;
@@ -50,7 +53,8 @@ Result<api::LayerReport> write_layer(const LayerEntries& entries, int step, cons
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
   if (error) return system_error("cannot make " + path.parent_path().string(), error.value());
-  auto report = write(entries, path, settings, stop);
+  LayerNotes notes;
+  auto report = write(entries, path, settings, notes, stop);
   if (!report.ok()) {
     std::filesystem::remove(path, error);
     if (report.error().code != ErrorCode::kExhausted) return report.error();
@@ -59,6 +63,9 @@ Result<api::LayerReport> write_layer(const LayerEntries& entries, int step, cons
   }
   report->step = step;
   report->file = name;
+  report->private_keys = notes.private_keys();
+  // Without it the checks of the image know less, which is no reason to fail.
+  (void)notes.index_of(entries).save(settings.stage_folder / api::volume::layer_index(step));
   return report;
 }
 

@@ -20,7 +20,8 @@ struct LayerSettings {
 };
 
 // Writes layers/<step>.tar… in the stage's folder: parents, sorting, times and links are the caller's. On an error
-// nothing is left; a full disk is kExhausted and says which layer it was.
+// nothing is left; a full disk is kExhausted and says which layer it was. Beside it goes the layer's index, if it can
+// be written (volume::layer_index).
 Result<api::LayerReport> write_layer(const LayerEntries& entries, int step, const LayerSettings& settings,
                                      std::stop_token stop);
 

@@ -9,9 +9,10 @@ namespace {
 
 // Sorted by name; find_rule() relies on it.
 constexpr auto kRules = std::to_array<Rule>({
-    {"BuildToolsInFinalStage", "The final image has no compilers and headers"},
+    {"BuildToolsInFinalStage", "The final image has no compilers and headers", true, false, Shows::kInBoth},
     {"ConsistentInstructionCasing", "All instructions of a file are written in one case", true, true},
     {"CopyIgnoredFile", "COPY and ADD name nothing that .dockerignore leaves out", true, true},
+    {"DeletedInLaterLayer", "What is deleted was not stored by an earlier line", true, false, Shows::kInImage},
     {"DuplicateStageName", "Each stage has a name of its own", true, true},
     {"ExposeInvalidFormat", "EXPOSE names ports without an address or a host port", true, true},
     {"ExposeProtoCasing", "The protocols of EXPOSE are written in lower case", true, true},
@@ -26,9 +27,12 @@ constexpr auto kRules = std::to_array<Rule>({
     {"MaintainerDeprecated", "A label names the author, not MAINTAINER", true, true},
     {"MultipleInstructionsDisallowed", "A stage has one CMD, one ENTRYPOINT and one HEALTHCHECK", true, true},
     {"NoEmptyContinuation", "There are no empty lines inside an instruction", true, true},
+    {"PackageCacheInImage", "The final image has no caches of package managers", true, false, Shows::kInImage},
     {"RedundantTargetPlatform", "FROM does not name $TARGETPLATFORM, which is the default", true, true},
     {"ReservedStageName", "No stage is called scratch or context", true, true},
+    {"SameFileInTwoLayers", "The image stores no large file twice", true, false, Shows::kInImage},
     {"SecretFileCopied", "No files of secrets are copied into the final image"},
+    {"SecretInImage", "The final image has no private keys", true, false, Shows::kInImage},
     {"SecretsUsedInArgOrEnv", "ARG and ENV hold no secrets", true, true},
     {"SourceBeforeDependencies", "Dependencies are installed before the sources are copied"},
     {"StageNameCasing", "Stage names are written in lower case", true, true},

@@ -18,7 +18,7 @@ ARROWS = {
     "kube": {"base", "http"},
     "api": {"base", "oci"},
     "build": {"base", "api", "dockerfile", "oci"},
-    "lint": {"base", "api", "dockerfile", "oci"},
+    "lint": {"base", "archive", "api", "dockerfile", "oci"},
 }
 PROGRAMS = {"builder", "cli", "operator"}
 

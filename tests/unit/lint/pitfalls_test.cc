@@ -285,9 +285,11 @@ std::vector<Message> messages() {
 INSTANTIATE_TEST_SUITE_P(All, Messages, testing::ValuesIn(messages()), kName);
 
 TEST(Lint, NamesTheSkippedRulesOfTheImage) {
-  const auto file = dockerfile::parse("# check=skip=StageNameCasing\nFROM debian:12\n# check=skip=all\nCOPY a /a\n");
+  const auto file =
+      dockerfile::parse("# check=skip=StageNameCasing,SecretInImage\nFROM debian:12\n# check=skip=all\nCOPY a /a\n");
   ASSERT_TRUE(file.ok());
-  EXPECT_THAT(skipped_rules(LintInput{*file}), ElementsAre(api::SkippedRule{"all", 4, 4}));
+  EXPECT_THAT(skipped_rules(LintInput{*file}),
+              ElementsAre(api::SkippedRule{"SecretInImage", 0, 0}, api::SkippedRule{"all", 4, 4}));
 }
 
 TEST(ShellCommands, AreCutAtOperatorsOutsideQuotes) {
