@@ -42,11 +42,11 @@ class Metrics {
   // Builds. `reason`: api/reasons.h, of how it ended.
   void build_finished(const std::string& ns, BuildResult result, std::string_view reason, Seconds duration);
   void stage_finished(StageResult result, Seconds duration);
-  void pod_started(Seconds startup);  // From the creation of a stage's pod until its container runs.
-  void queued(Seconds waited);        // From the ImageBuild's change until its build starts.
-  void cache(bool hit);               // A stage was looked up.
+  void pod_started(Seconds startup);    // From the creation of a stage's pod until its container runs.
+  void queued(Seconds waited);          // From the ImageBuild's change until its build starts.
+  void cache(bool hit);                 // A stage was looked up.
   void warning(std::string_view rule);  // lint::rules(); empty: no rule's.
-  void image(std::uint64_t bytes);    // A pushed image: its compressed layers.
+  void image(std::uint64_t bytes);      // A pushed image: its compressed layers.
   void artifact_bytes(std::uint64_t bytes);
   void builds_running(std::size_t builds);
   // Series of a namespace: created at zero with the first sight of it, so that increase() sees its first build, and

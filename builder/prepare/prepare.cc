@@ -177,8 +177,7 @@ Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& sou
   }
   Result<api::Plan> plan = build::solve(dockerfile, options, goals, images);
   if (!plan.ok()) return with_excerpt(plan.error(), source);
-  ASSIGN_OR_RETURN(const std::vector<api::Warning> found,
-                   check_dockerfile(dockerfile, options, goals, images, ignore));
+  ASSIGN_OR_RETURN(const std::vector<api::Warning> found, check_dockerfile(dockerfile, options, goals, images, ignore));
   warnings.insert(warnings.end(), found.begin(), found.end());
   plan->skipped_rules = skipped_rules(dockerfile, options);
   plan->warnings.insert(plan->warnings.begin(), warnings.begin(), warnings.end());
