@@ -194,6 +194,63 @@ void add_missing_folders(TreeIndex& index) {
   }
 }
 
+// The hard links of a tar whose entries go into `index` one by one. A link names the file's own node, never a link.
+class SharedNames {
+ public:
+  explicit SharedNames(TreeIndex& index) : index_(index) {}
+
+  // Puts a link to what is there by now.
+  Status share(Node link) {
+    const Node* target = index_.find(link.link);
+    if (target != nullptr && target->type == NodeType::kHardlink) target = index_.find(target->link);
+    if (target == nullptr || target->type != NodeType::kFile) {
+      return Error{ErrorCode::kCorrupt, "the hard link '" + link.path + "' leads to nothing before it"};
+    }
+    if (target->path == link.path) return ok();
+    link.link = target->path;
+    leave(link.path);
+    names_[link.link].push_back(link.path);
+    index_.put(std::move(link));
+    return ok();
+  }
+
+  // Something else comes to `path`: a file that has other names goes on under the first of them.
+  void leave(const std::string& path) {
+    const auto names = names_.extract(path);
+    const Node* const file = index_.find(path);
+    if (names.empty() || file == nullptr) return;
+    Node heir = *file;
+    heir.path.clear();
+    for (const std::string& name : names.mapped()) {
+      const Node* const link = index_.find(name);
+      if (link == nullptr || link->type != NodeType::kHardlink || link->link != path) continue;
+      if (heir.path.empty()) {
+        heir.path = name;
+        index_.put(heir);
+      } else {
+        Node moved = *link;
+        moved.link = heir.path;
+        names_[heir.path].push_back(name);
+        index_.put(std::move(moved));
+      }
+    }
+  }
+
+  // No link has lost its file with the folder that held it.
+  Status check() const {
+    for (const auto& [file, names] : names_) {
+      const Node* const node = index_.find(file);
+      if (node != nullptr && node->type == NodeType::kFile) continue;
+      return Error{ErrorCode::kCorrupt, "the file '" + file + "', which has hard links, is replaced by a later entry"};
+    }
+    return ok();
+  }
+
+ private:
+  TreeIndex& index_;
+  std::map<std::string, std::vector<std::string>> names_;  // By file; some may have gone on.
+};
+
 // Rewrites a tar from outside through our own reader and writer, so that every later reader meets only clean nodes.
 Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::path& tar_file,
                               const std::string& sub_path) {
@@ -206,6 +263,7 @@ Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::pat
   FileSink sink(std::move(file));
   archive::TarWriter writer(sink);
   TreeIndex index;
+  SharedNames names(index);
   bool sub_path_seen = sub_path.empty();
   while (true) {
     ASSIGN_OR_RETURN(std::optional<Node> node, reader.next());
@@ -218,21 +276,16 @@ Result<TreeIndex> rewrite_tar(std::unique_ptr<ByteSource> content, const fs::pat
     node->uid = 0;
     node->gid = 0;
     if (node->type == NodeType::kHardlink) {
-      // In a context names do not share files: each becomes a file of its own, with the one content.
-      const Node* target = index.find(node->link);
-      if (target == nullptr || target->type != NodeType::kFile) {
-        return Error{ErrorCode::kCorrupt, "the hard link '" + node->path + "' leads to nothing before it"};
-      }
-      Node copy = *target;
-      copy.path = node->path;
-      index.put(std::move(copy));
+      RETURN_IF_ERROR(names.share(*node));
       continue;
     }
     RETURN_IF_ERROR(writer.add(*node, &reader.content()));
     if (node->type == NodeType::kFile) node->data_offset = writer.last_content_offset();
+    names.leave(node->path);
     index.put(std::move(*node));
   }
   RETURN_IF_ERROR(writer.finish());
+  RETURN_IF_ERROR(names.check());
   if (!sub_path_seen) return Error{ErrorCode::kNotFound, "there is no folder '" + sub_path + "'"};
   add_missing_folders(index);
   return index;
@@ -257,6 +310,7 @@ Result<fs::path> path_inside(const fs::path& folder, const fs::path& path) {
 // What the rules leave of a tar's index.
 TreeIndex filter(const TreeIndex& all, const dockerfile::IgnoreRules& rules) {
   TreeIndex kept;
+  std::map<std::string, std::string> heirs;  // Of files that are left out: the first name of each that is kept.
   for (const auto& [path, node] : all.nodes()) {
     if (rules.excludes(path)) continue;
     for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
@@ -264,7 +318,15 @@ TreeIndex filter(const TreeIndex& all, const dockerfile::IgnoreRules& rules) {
       const Node* folder = all.find(parent);
       if (folder != nullptr && kept.find(parent) == nullptr) kept.put(*folder);
     }
-    kept.put(node);
+    if (node.type != NodeType::kHardlink || !rules.excludes(node.link)) {
+      kept.put(node);
+      continue;
+    }
+    const auto [heir, is_first] = heirs.try_emplace(node.link, path);
+    Node name = is_first ? *all.find(node.link) : node;
+    name.path = path;
+    if (!is_first) name.link = heir->second;
+    kept.put(std::move(name));
   }
   return kept;
 }
@@ -313,6 +375,7 @@ Result<std::optional<std::string>> Context::read(const fs::path& path, std::uint
   }
   ASSIGN_OR_RETURN(const std::string real, archive::resolve_in(tar_index_, path.string(), true));
   const Node* node = tar_index_.find(real);
+  if (node != nullptr && node->type == NodeType::kHardlink) node = tar_index_.find(node->link);
   if (node == nullptr || node->type != NodeType::kFile) return std::optional<std::string>();
   ASSIGN_OR_RETURN(const archive::Tree tree, archive::Tree::open_tar(tar_file_, tar_index_));
   ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> source, tree.open(*node));

@@ -196,6 +196,40 @@ TEST_F(ContextTest, RefusesWhatIsNoContext) {
   }
 }
 
+TEST_F(ContextTest, KeepsTheHardLinksOfATar) {
+  const auto link = [](const char* path, const char* target) {
+    return std::pair<Node, std::string>{Node{.path = path, .type = NodeType::kHardlink, .link = target}, ""};
+  };
+  const std::string file = as_tar({{Node{.path = "a", .mode = 0644}, "AAA"},
+                                   link("b", "a"),
+                                   link("c", "b"),
+                                   {Node{.path = "x", .mode = 0644}, "old"},
+                                   link("y", "x"),
+                                   link("z", "x"),
+                                   {Node{.path = "x", .mode = 0644}, "new"}});
+  const auto context = Context::open(file, tar());
+  ASSERT_TRUE(context.ok()) << context.error().message;
+  const auto index = context->index({});
+  EXPECT_EQ(index->find("b")->link, "a");
+  EXPECT_EQ(index->find("c")->link, "a");  // Never to a link.
+  EXPECT_EQ(index->find("z")->link, "y");  // What x was goes on under its other names.
+  const auto tree = archive::Tree::open_tar(tar(), *index);
+  ASSERT_TRUE(tree.ok());
+  const auto content = [&](const char* path) {
+    auto source = tree->open(*index->find(path));
+    return source.ok() ? *read_all(**source, 100) : source.error().message;
+  };
+  EXPECT_EQ(content("c"), "AAA");
+  EXPECT_EQ(*context->read("c", 100), std::optional<std::string>("AAA"));
+  EXPECT_EQ(content("x"), "new");
+  EXPECT_EQ(content("z"), "old");
+  // Without the file, its first name becomes one.
+  const auto without = context->index(*dockerfile::IgnoreRules::parse("a\n"));
+  EXPECT_EQ(without->find("a"), nullptr);
+  EXPECT_EQ(without->find("b")->type, NodeType::kFile);
+  EXPECT_EQ(without->find("c")->link, "b");
+}
+
 TEST_F(ContextTest, RefusesATarThatLinksToNothing) {
   const std::string file = as_tar({{Node{.path = "twin", .type = NodeType::kHardlink, .link = "gone"}, ""}});
   const auto context = Context::open(file, tar());
