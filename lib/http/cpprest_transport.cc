@@ -150,10 +150,18 @@ class Exchange {
     last_move_ = SteadyClock::now();
     changed_.notify_all();
   }
-  // Takes a copy; the promise is fulfilled when there is room for more.
+  // Takes a copy; the promise is fulfilled when there is room for more. What comes after abandon() is dropped, and ends
+  // the exchange here, where no read is under way: a failed task would make cpprestsdk wait, on a thread of its pool,
+  // for another one of them.
   pplx::task<std::size_t> on_bytes(const unsigned char* data, std::size_t size) {
-    const std::lock_guard lock(mutex_);
-    if (abandoned_) return pplx::task_from_exception<std::size_t>(std::runtime_error("nobody reads this body"));
+    std::unique_lock lock(mutex_);
+    if (abandoned_) {
+      cut_ = true;
+      changed_.notify_all();
+      lock.unlock();
+      cancel_.cancel();
+      return pplx::task_from_result(size);
+    }
     pending_.append(reinterpret_cast<const char*>(data), size);
     last_move_ = SteadyClock::now();
     changed_.notify_all();
@@ -164,12 +172,13 @@ class Exchange {
   }
   void on_end() {
     const std::lock_guard lock(mutex_);
-    finished_ = true;
+    finished_ = cut_ = true;
     changed_.notify_all();
   }
   void on_failure(const std::string& what) {
     const std::lock_guard lock(mutex_);
     if (!failure_) failure_ = translate(what);
+    cut_ = true;
     changed_.notify_all();
   }
 
@@ -213,16 +222,23 @@ class Exchange {
     return count;
   }
 
-  // Ends the exchange if it is not over: nobody will read any more.
+  // Ends the exchange if it is not over: nobody will read any more. To cancel closes the socket, which cpprestsdk must
+  // not be about to read from on a thread of its own. So while it waits for room we cancel first; where bytes come,
+  // on_bytes() does; and what has been silent for a while is only waiting.
   void abandon() {
+    constexpr std::chrono::milliseconds kSilence{20};
     std::unique_lock lock(mutex_);
     if (!finished_ && !failure_) failure_ = Error{ErrorCode::kCancelled, "stopped"};
     pending_.clear();
     pending_at_ = 0;
     abandoned_ = true;
-    const bool over = finished_;
+    const bool is_paused = room_.has_value();
+    const bool is_cut = !is_paused && changed_.wait_for(lock, kSilence, [this] { return cut_; });
+    if (is_cut) return;
+    lock.unlock();
+    cancel_.cancel();
+    lock.lock();
     release(lock);
-    if (!over) cancel_.cancel();
   }
 
   pplx::cancellation_token token() const { return cancel_.get_token(); }
@@ -272,6 +288,7 @@ class Exchange {
   std::stop_token stop_;
   SteadyClock::time_point last_move_ = SteadyClock::now();
   bool connected_ = false, header_done_ = false, finished_ = false, abandoned_ = false;
+  bool cut_ = false;  // cpprestsdk is done with it, or was told so.
   int status_ = 0;
   Headers headers_;
   std::optional<Error> failure_;

@@ -109,6 +109,20 @@ TEST(CpprestTransport, SurvivesManyCancelledStreams) {
   }
 }
 
+TEST(CpprestTransport, AnswersThatNobodyReadsHoldUpNoOther) {
+  const HttpServer server(
+      [](Exchange& exchange) { exchange.respond(200, {}, std::string(exchange.path == "/last" ? 4 : 100'000, 'b')); });
+  CpprestTransport transport;
+  for (int i = 0; i < 50; ++i) {
+    auto response = transport.send(request_to(server), {});
+    ASSERT_TRUE(response.ok()) << response.error().message;
+    response->body.reset();
+  }
+  auto last = transport.send(request_to(server, "/last"), {});
+  ASSERT_TRUE(last.ok()) << last.error().message;
+  EXPECT_EQ(text_of(*last), "bbbb");
+}
+
 class CpprestTransportTls : public testing::Test {
  protected:
   static Result<Response> ask(const TlsIdentity& identity, CpprestOptions options) {
