@@ -108,7 +108,6 @@ Status StageSolver::on(const dockerfile::From&) {
 
 Status StageSolver::on(const dockerfile::Workdir& workdir) {
   ASSIGN_OR_RETURN(const std::string path, expand(workdir.path));
-  if (path.empty()) return fail(workdir.path.at, "WORKDIR is empty after its variables were expanded");
   stage_.config.working_dir = absolute(path);
   add_step("WORKDIR " + stage_.config.working_dir, api::WorkdirStep{stage_.config.working_dir, stage_.config.user});
   return ok();

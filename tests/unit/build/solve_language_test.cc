@@ -95,6 +95,10 @@ TEST(SolveMounts, OfTheFirstSshMountTellItsSocket) {
                                       SshMount{"two", "/run/buildkit/ssh_agent.1", false, 0666}));
 }
 
+TEST(SolveWorkdir, OfNothingStaysWhereItIs) {
+  EXPECT_EQ(solved("FROM a\nWORKDIR /w\nWORKDIR $NOWHERE\n").stages[0].config.working_dir, "/w");
+}
+
 TEST(SolveRun, TakesItsNetwork) {
   EXPECT_EQ(first<RunStep>(solved("FROM a\nRUN --network=none x\n")).network, api::Network::kNone);
   EXPECT_EQ(first<RunStep>(solved("FROM a\nRUN --network=host x\n")).network, api::Network::kHost);

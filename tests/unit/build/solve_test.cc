@@ -296,7 +296,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"PortRangeBackwards", "FROM a\nEXPOSE 9-8\n", "Dockerfile:2:8: '9-8' is no range"},
         Refused{"BadSignal", "FROM a\nSTOPSIGNAL BYE\n", "Dockerfile:2:12: 'BYE' is no signal"},
         Refused{"EmptyUser", "FROM a\nUSER $NOBODY\n", "Dockerfile:2:6: USER is empty"},
-        Refused{"EmptyWorkdir", "FROM a\nWORKDIR $NOWHERE\n", "Dockerfile:2:9: WORKDIR is empty"},
         Refused{"CopyFromScratch", "FROM a\nCOPY --from=scratch /a /b\n", "Dockerfile:2:6: there is nothing to copy"},
         Refused{"RequiredVariable", "FROM a\nWORKDIR /x${V:?needs V}\n", "Dockerfile:2:11: "},
         Refused{"BadPlatform", "FROM --platform=beos/ppc a\n", "Dockerfile:1:17: "}),
