@@ -42,6 +42,7 @@ class Case:
     oracle_flags: list[str] = dataclasses.field(default_factory=list)
     no_oracle: str = ""  # why Buildah cannot say what is right
     no_cluster: str = ""  # why the case is not for the operator
+    no_twin: str = ""  # why its image cannot run anything (twins.py)
     members: list[Member] = dataclasses.field(default_factory=list)
     bases: dict[str, str] = dataclasses.field(default_factory=dict)  # NAME:TAG → JSON
     expect: str | None = None
@@ -140,6 +141,8 @@ def _option(case: Case, line: str) -> None:
         case.no_oracle = rest.removeprefix("none ").strip()
     elif word == "cluster" and rest.startswith("none "):
         case.no_cluster = rest.removeprefix("none ").strip()
+    elif word == "twin" and rest.startswith("none "):
+        case.no_twin = rest.removeprefix("none ").strip()
     else:
         raise BadCase(f"unknown option: {line}")
 

@@ -24,7 +24,7 @@ _SCRATCH = re.compile(r"(?im)^from scratch")
 def computed_twin(case: case_file.Case) -> case_file.Case | None:
     """The case on a base that can run something; None if it has no twin."""
     text = case.dockerfile
-    if text is None or case.fails or case.bases or re.search(r"(?im)^\s*(run|user|onbuild|shell)\b", text) or "<<" in text or "@" in text:
+    if text is None or case.fails or case.no_twin or case.bases or re.search(r"(?im)^\s*(run|user|onbuild|shell)\b", text) or "<<" in text or "@" in text:
         return None
     return dataclasses.replace(case, dockerfile=_SCRATCH.sub("FROM busybox:1.35", text))
 
