@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "api/step_sources.h"
 #include "api/volume.h"
 #include "base/file.h"
 #include "base/stream.h"
@@ -59,28 +60,6 @@ void remove_container(const std::string& runtime, const fs::path& build_folder, 
                       ProcessRunner& processes) {
   (void)processes.run(
       ProcessSpec{.argv = {runtime, "--root", state_folder(build_folder).string(), "delete", "--force", id}});
-}
-
-// The trees from outside that the stage's steps take files from.
-std::set<int> trees_of(const api::Plan& plan, int stage) {
-  std::set<int> trees;
-  const auto add = [&](const api::CopyFrom& from) {
-    if (const auto* const tree = std::get_if<api::FromTree>(&from)) trees.insert(tree->tree);
-  };
-  for (const api::Step& step : plan.stages[static_cast<std::size_t>(stage)].steps) {
-    if (const auto* const copy = std::get_if<api::CopyStep>(&step.action)) {
-      add(copy->from);
-      for (const api::RemoteSource& remote : copy->remotes) trees.insert(remote.tree);
-    }
-    const auto* const run = std::get_if<api::RunStep>(&step.action);
-    if (run == nullptr) continue;
-    for (const api::Mount& mount : run->mounts) {
-      if (const auto* const bind = std::get_if<api::BindMount>(&mount)) add(bind->from);
-      const auto* const cache = std::get_if<api::CacheMount>(&mount);
-      if (cache != nullptr && cache->from) add(*cache->from);
-    }
-  }
-  return trees;
 }
 
 // A capability can be given only by who has it.
@@ -158,7 +137,7 @@ std::vector<Bind> stage_binds(const RuntimeSettings& settings, const api::Plan& 
   seen.erase(stage);
   for (const int other : seen) add(volume::stage_folder(other));
   add(volume::stage_folder(stage), true);
-  for (const int tree : trees_of(plan, stage)) {
+  for (const int tree : api::trees_of(plan.stages[static_cast<std::size_t>(stage)])) {
     add(volume::tree_index(tree));
     add(volume::tree_tar(tree));
   }

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "api/step_sources.h"
 #include "api/volume.h"
 #include "base/file.h"
 #include "build/goals.h"
@@ -185,19 +186,9 @@ Result<api::Plan> solve(const PrepareRequest& request, const DockerfileText& sou
   return plan;
 }
 
-bool mounts_context(const api::Mount& mount) {
-  if (const auto* bind = std::get_if<api::BindMount>(&mount)) {
-    return std::holds_alternative<api::FromContext>(bind->from);
-  }
-  const auto* cache = std::get_if<api::CacheMount>(&mount);
-  return cache != nullptr && cache->from && std::holds_alternative<api::FromContext>(*cache->from);
-}
-
 bool takes_from_context(const api::Step& step) {
-  if (const auto* run = std::get_if<api::RunStep>(&step.action))
-    return std::ranges::any_of(run->mounts, mounts_context);
-  const auto* copy = std::get_if<api::CopyStep>(&step.action);
-  return copy != nullptr && std::holds_alternative<api::FromContext>(copy->from) && !copy->sources.empty();
+  return std::ranges::any_of(api::sources_of(step),
+                             [](const api::CopyFrom& from) { return std::holds_alternative<api::FromContext>(from); });
 }
 
 bool takes_from_context(const api::Plan& plan) {

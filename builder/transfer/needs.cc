@@ -5,6 +5,7 @@
 #include <string_view>
 #include <variant>
 
+#include "api/step_sources.h"
 #include "api/volume.h"
 #include "base/overloaded.h"
 #include "build/placement.h"
@@ -30,20 +31,6 @@ void add(const api::CopyFrom& from, ArtifactNeeds& to) {
              from);
 }
 
-void add(const api::CopyStep& copy, ArtifactNeeds& to) {
-  if (!copy.sources.empty()) add(copy.from, to);
-  for (const api::RemoteSource& remote : copy.remotes) to.trees.insert(remote.tree);
-}
-
-void add(const api::RunStep& run, ArtifactNeeds& to) {
-  for (const api::Mount& mount : run.mounts) {
-    if (const auto* bind = std::get_if<api::BindMount>(&mount)) add(bind->from, to);
-    if (const auto* cache = std::get_if<api::CacheMount>(&mount); cache != nullptr && cache->from) {
-      add(*cache->from, to);
-    }
-  }
-}
-
 void add(const api::Plan& plan, int index, ArtifactNeeds& to) {
   const api::PlanStage& stage = plan.stages[static_cast<std::size_t>(index)];
   if (const api::BaseImage* image = api::root_image(plan, index)) {
@@ -55,8 +42,7 @@ void add(const api::Plan& plan, int index, ArtifactNeeds& to) {
     to.reports.insert(below);
   }
   for (const api::Step& step : stage.steps) {
-    if (const auto* copy = std::get_if<api::CopyStep>(&step.action)) add(*copy, to);
-    if (const auto* run = std::get_if<api::RunStep>(&step.action)) add(*run, to);
+    for (const api::CopyFrom& from : api::sources_of(step)) add(from, to);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/job.h"
+#include "api/step_sources.h"
 #include "api/volume.h"
 #include "build/cluster_fit.h"
 #include "build/reconcile_names.h"
@@ -181,27 +182,6 @@ void add_shared_memory(Mounts& to, const api::ImageBuildSpec& spec) {
   add_mount(to, "shm", "/dev/shm", false);
 }
 
-// The trees from outside that the stage's steps take files from.
-std::set<int> trees_of(const api::PlanStage& stage) {
-  std::set<int> found;
-  const auto from = [&](const api::CopyFrom& place) {
-    if (const auto* tree = std::get_if<api::FromTree>(&place)) found.insert(tree->tree);
-  };
-  for (const api::Step& step : stage.steps) {
-    if (const auto* copy = std::get_if<api::CopyStep>(&step.action)) {
-      if (!copy->sources.empty()) from(copy->from);
-      for (const api::RemoteSource& remote : copy->remotes) found.insert(remote.tree);
-    }
-    const auto* run = std::get_if<api::RunStep>(&step.action);
-    if (run == nullptr) continue;
-    for (const api::Mount& mount : run->mounts) {
-      if (const auto* bind = std::get_if<api::BindMount>(&mount)) from(bind->from);
-      if (const auto* cache = std::get_if<api::CacheMount>(&mount); cache != nullptr && cache->from) from(*cache->from);
-    }
-  }
-  return found;
-}
-
 std::string folder_of(const std::string& path) {
   return path.substr(0, path.find('/'));
 }
@@ -253,7 +233,7 @@ Mounts stage_mounts(const api::ImageBuild& build, const api::Plan& plan, const b
   add_part(result, volume::kPlan, true);
   add_part(result, folder_of(volume::kContextIndex), true);
   add_part(result, folder_of(volume::base_index(0)), true);
-  for (const int tree : trees_of(own)) {
+  for (const int tree : api::trees_of(own)) {
     add_part(result, volume::tree_index(tree), true);
     add_part(result, volume::tree_tar(tree), true);
   }
