@@ -83,12 +83,13 @@ struct LocalRuntimeTest : testing::Test {
       stage.steps.push_back(std::move(step));
     }
     plan.stages.push_back(std::move(stage));
-    return static_cast<int>(plan.stages.size()) - 1;
+    const int last = static_cast<int>(plan.stages.size()) - 1;
+    plan.targets = {{last, plan.stages.back().platform, ""}};
+    return last;
   }
 
   Result<api::StageReport> run(int stage, std::map<std::string, std::string> secrets = {}, std::stop_token stop = {},
                                const std::function<void()>& on_output = {}) {
-    plan.targets = {{static_cast<int>(plan.stages.size()) - 1, plan.stages.back().platform, ""}};
     EXPECT_TRUE(write_file_atomically(settings.volume / api::volume::kPlan, plan.json()).ok());
     LocalRuntime runtime(settings, std::move(secrets), processes);
     const auto on_event = [&](const api::StageEvent& event) {
@@ -151,7 +152,8 @@ TEST_F(LocalRuntimeTest, SeveralStagesRunAtTheSameTime) {
   for (int stage = 0; stage < 3; ++stage) {
     threads.emplace_back([&, stage] {
       const auto report = runtime.run(plan, stage, layers, [](const api::StageEvent&) {}, {});
-      EXPECT_TRUE(report.ok() && !report->failure);
+      ASSERT_TRUE(report.ok()) << report.error().message;
+      EXPECT_FALSE(report->failure) << report->failure->message;
     });
   }
   for (std::thread& thread : threads) thread.join();
