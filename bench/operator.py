@@ -1,0 +1,359 @@
+#!/usr/bin/python3
+"""What the operator itself costs: on a real API server behind which there is no kubelet and no other controller.
+
+    bench/operator.py [--rounds 5] [--small] [--results FILE]
+
+Latency from the creation of an ImageBuild to its first pod, many at once, a start with many finished ones, and the requests
+of a build from its beginning to its end. Each at three sizes; medians of the rounds.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import contextlib
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+from api_server import BUILDS, NAMESPACE, PODS, TOP, ApiServer, free_port
+from harness import processes
+from played import Cluster, image_build
+
+_ONE_AFTER_ANOTHER = 100
+_WATCHED = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_AT_ONCE, _FINISHED = (50, 200, 500), (1_000, 3_000, 10_000)
+_REST_SECONDS = 10
+_CREATORS = 4
+
+# As issue 5 quotes them: measured on such a server (v1.36, 2 cores, everything on one machine). Not measured here.
+_QUOTED = {
+    "p50": "Tekton 1.15: 13 ms; Shipwright 0.20: 21 ms",
+    "at once": "Tekton 99 s (7.9 s tuned); Shipwright 15.5 s",
+    "requests": "Tekton 8",
+    "conflicts": "Tekton: every first status write",
+    "memory": "Tekton 113 MiB with 5 000",
+    "first": "Tekton: none within 60 s",
+}
+
+
+class Operator:
+    """A process of it with its default settings, and what it says of itself."""
+
+    def __init__(self, program: pathlib.Path, kubeconfig: pathlib.Path, *options: str):
+        self._port = free_port()
+        self._log = tempfile.TemporaryFile()
+        self._command = [program, f"--kubeconfig={kubeconfig}", f"--metrics-port={self._port}", f"--report-port={free_port()}",
+                         "--report-address=127.0.0.1", "--builder-image=registry.example/imagebuild-builder:1",
+                         "--stage-image=registry.example/imagebuild-stage:1", "--leader-elect", f"--lease-namespace={NAMESPACE}",
+                         "--identity=bench", *options]
+
+    def __enter__(self):
+        self.started = time.monotonic()
+        self._process = subprocess.Popen([str(word) for word in self._command], stdin=subprocess.DEVNULL, stdout=self._log,
+                                         stderr=self._log, preexec_fn=processes.die_with_parent)
+        return self
+
+    def __exit__(self, *_):
+        processes.stop(self._process)
+
+    def wait_synced(self) -> float:
+        """Seconds since its start."""
+        while time.monotonic() < self.started + 120:
+            with contextlib.suppress(OSError):
+                if urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=5).status == 200:
+                    return time.monotonic() - self.started
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.003)
+        self._log.seek(0)
+        sys.exit(f"the operator does not get ready:\n{self._log.read().decode()[-3000:]}")
+
+    def wait_idle(self) -> None:
+        """Until it leads and nothing is left in its queue."""
+        while True:
+            metrics = self.metrics()
+            if metrics['leader_election_master_status{name="imagebuild-operator"}'] == 1 and not metrics['workqueue_depth{name="imagebuild"}']:
+                return
+            time.sleep(0.02)
+
+    def metrics(self) -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
+            lines = [line.rpartition(" ") for line in answer.read().decode().splitlines() if not line.startswith("#")]
+        return {series: float(value) for series, _, value in lines}
+
+    def memory_mib(self, field: str) -> float:
+        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith(field)).split()[1]) / 1024
+
+    def cpu_seconds(self) -> float:
+        fields = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class FirstPods:
+    """When the first pod of each build was seen by a watch."""
+
+    def __init__(self, server: ApiServer):
+        self._client = server.client()
+        self.seen: dict[str, float] = {}
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self):
+        version = self._client.call("GET", PODS + "?limit=1")["metadata"]["resourceVersion"]
+        self._stream = self._client.stream(f"{PODS}?watch=true&resourceVersion={version}", _WATCHED)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._client.close()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        for moment, line in self._stream:
+            event = json.loads(line)
+            if event["type"] != "ADDED":
+                continue
+            name = event["object"]["metadata"]["ownerReferences"][0]["name"]
+            with self._changed:
+                self.seen.setdefault(name, moment)
+                self._changed.notify_all()
+
+    def wait(self, name: str, seconds: float = 60) -> float:
+        with self._changed:
+            if not self._changed.wait_for(lambda: name in self.seen, seconds):
+                sys.exit(f"the build {name} had no pod within {seconds:g} s")
+            return self.seen[name]
+
+    def wait_all(self, names: list[str], seconds: float) -> float:
+        """The moment of the last."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self.seen) >= len(names), seconds):
+                sys.exit(f"only {len(self.seen)} of {len(names)} builds had a pod within {seconds:g} s")
+            return max(self.seen[name] for name in names)
+
+
+class Bench:
+    def __init__(self, server: ApiServer, programs: pathlib.Path):
+        self._server, self._programs = server, programs
+        self._client = server.client()
+        self._numbers = 0
+
+    def operator(self, *options: str) -> Operator:
+        return Operator(self._programs / "imagebuild-operator", self._server.kubeconfig, *options)
+
+    def fresh_name(self) -> str:
+        self._numbers += 1
+        return f"app-{self._numbers:05}"
+
+    def counted(self) -> list:
+        """The operator's requests since the last call, without watches and its Lease."""
+        return [one for one in self._server.requests() if one.verb != "watch" and one.resource != "leases"]
+
+    def whole_build(self) -> tuple[bytes, dict[str, int]]:
+        """An ImageBuild that ended, as etcd has it, and the requests it took by verb and resource."""
+        with self.operator() as operator:
+            operator.wait_synced()
+            operator.wait_idle()
+            self.counted()
+            name = self.fresh_name()
+            self._client.call("POST", BUILDS, image_build(name))
+            Cluster(self.new_client(), self._programs / "imagebuild").finish(name)
+            time.sleep(0.5)
+            return self._server.stored(name), dict(collections.Counter(one.what for one in self.counted()))
+
+    def new_client(self):
+        return self._server.client()
+
+    def latencies(self) -> dict:
+        """One build after another, each from sending the request that creates it until a watch shows its pod."""
+        waits, first_pods, requests = [], [], []
+        with self.operator("--concurrency=0") as operator, FirstPods(self._server) as pods:
+            operator.wait_synced()
+            operator.wait_idle()
+            time.sleep(1)  # what a start brings in the server
+            self.counted()
+            for _ in range(_ONE_AFTER_ANOTHER):
+                name = self.fresh_name()
+                begun, began = time.monotonic(), datetime.datetime.now(datetime.timezone.utc)
+                self._client.call("POST", BUILDS, image_build(name))
+                waits.append((pods.wait(name) - begun) * 1000)
+                time.sleep(0.02)  # so that what comes after its pod is told from what the next one needs
+                requests.append(began)
+            log = sorted(self.counted(), key=lambda one: one.received)
+        for began, ended in zip(requests, requests[1:] + [datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)]):
+            own = [one for one in log if began <= one.received < ended]
+            pod = next(index for index, one in enumerate(own) if one.what == "create pods")
+            first_pods.append(own[:pod + 1])
+        counts = collections.Counter(one.what for own in first_pods for one in own)
+        return {"milliseconds": waits, "requests": statistics.median(map(len, first_pods)), "most requests": max(map(len, first_pods)),
+                "by kind": {what: round(number / _ONE_AFTER_ANOTHER, 2) for what, number in counts.items()},
+                "conflicts": sum(one.code == 409 for one in log)}
+
+    def at_once(self, count: int) -> dict:
+        """From the first creation until a watch has shown a pod of each."""
+        names = [self.fresh_name() for _ in range(count)]
+        with self.operator("--concurrency=0") as operator, FirstPods(self._server) as pods:
+            operator.wait_synced()
+            operator.wait_idle()
+            time.sleep(1)
+            self.counted()
+            before = operator.cpu_seconds()
+            begun = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(_CREATORS) as creators:
+                list(creators.map(self._create_all, [names[first::_CREATORS] for first in range(_CREATORS)]))
+            created = time.monotonic() - begun
+            last = pods.wait_all(names, 300) - begun
+            time.sleep(1.5)
+            requests = self.counted()
+            return {"seconds": last, "created": created, "requests": len(requests) / count,
+                    "conflicts": sum(one.code == 409 for one in requests), "cpu": operator.cpu_seconds() - before,
+                    "memory": operator.memory_mib("VmRSS")}
+
+    def _create_all(self, names: list[str]) -> None:
+        client = self.new_client()
+        for name in names:
+            client.call("POST", BUILDS, image_build(name))
+
+    def start_with(self, finished: int) -> dict:
+        """A start with so many finished builds there, and one that is created the moment the operator is ready."""
+        self.counted()
+        with self.operator() as operator, FirstPods(self._server) as pods:
+            synced = operator.wait_synced()
+            name = self.fresh_name()
+            begun = time.monotonic()
+            self._client.call("POST", BUILDS, image_build(name))
+            first = pods.wait(name, 120) - begun
+            operator.wait_idle()
+            time.sleep(2)
+            requests, before = len(self.counted()), operator.cpu_seconds()
+            time.sleep(_REST_SECONDS)
+            rest = (operator.cpu_seconds() - before) / _REST_SECONDS * 100
+            return {"synced": synced, "first pod": first, "memory": operator.memory_mib("VmRSS"), "peak": operator.memory_mib("VmHWM"),
+                    "cpu at rest": rest, "requests": requests, "cpu of the start": before}
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def median(rounds: list[dict], of: str) -> float:
+    return statistics.median(one[of] for one in rounds)
+
+
+class Table:
+    """Rows with an aim; prints itself."""
+
+    def __init__(self):
+        self.rows: list[dict] = []
+
+    def add(self, what: str, value: float, unit: str, aim: float | None = None, quoted: str = "") -> None:
+        self.rows.append({"what": what, "value": round(value, 2), "unit": unit, "aim": aim, "met": None if aim is None else value <= aim,
+                          "quoted": _QUOTED.get(quoted, "")})
+
+    def __str__(self) -> str:
+        lines = [f"{'':58} {'measured':>12} {'aim':>10}  peers as quoted in the issue, not measured here"]
+        for row in self.rows:
+            aim = "" if row["aim"] is None else f"≤ {row['aim']:g}"
+            missed = "  MISSED" if row["met"] is False else ""
+            lines.append(f"{row['what']:58} {row['value']:8g} {row['unit']:3} {aim:>10}{missed}  {row['quoted']}".rstrip())
+        return "\n".join(lines)
+
+
+def measure(bench: Bench, server: ApiServer, rounds: int, at_once: tuple, finished: tuple) -> tuple[dict, Table]:
+    results: dict = {"latency": {}, "at once": {}, "finished": {}}
+    finished_build, results["requests of a whole build"] = bench.whole_build()
+
+    def say(what: str, value) -> None:
+        print(f"{what}: {value}", flush=True)
+
+    for count in at_once:
+        results["at once"][count] = []
+        for _ in range(rounds):
+            server.clear()
+            results["at once"][count].append(bench.at_once(count))
+        say(f"{count} at once", [round(one["seconds"], 2) for one in results["at once"][count]])
+    for count in (0, *finished):
+        for case in ("latency", "finished"):
+            results[case][count] = []
+        for _ in range(rounds):
+            server.clear()
+            if count:
+                server.put_copies(finished_build, count)
+                results["finished"][count].append(bench.start_with(count))
+            results["latency"][count].append(bench.latencies())
+        say(f"{count} finished, to the first pod in ms", [round(statistics.median(one["milliseconds"]), 1) for one in results["latency"][count]])
+        say(f"{count} finished, start", [{name: round(value, 2) for name, value in one.items()} for one in results["finished"][count]])
+    return results, tabled(results)
+
+
+def tabled(results: dict) -> Table:
+    table = Table()
+    most = max(results["latency"])
+    for count, rounds in results["latency"].items():
+        waits = [wait for one in rounds for wait in one["milliseconds"]]
+        beside = f" beside {count} finished" if count else ""
+        table.add(f"create to first pod{beside}, p50", percentile(waits, 0.5), "ms", 10, "" if count else "p50")
+        table.add(f"create to first pod{beside}, p99", percentile(waits, 0.99), "ms", 50)
+    for count, rounds in results["at once"].items():
+        largest = count == max(results["at once"])
+        table.add(f"{count} at once, until each has its first pod", median(rounds, "seconds"), "s", 6 * count / 500, "at once" if largest else "")
+        table.add(f"  of that, creating them", median(rounds, "created"), "s")
+    rounds = results["latency"][0]
+    table.add("requests up to the first pod", median(rounds, "requests"), "", 5, "requests")
+    table.add("  of them conflicts, in all builds", sum(one["conflicts"] for case in ("latency", "at once") for each in results[case].values()
+                                                         for one in each), "", 0, "conflicts")
+    for count, rounds in results["finished"].items():
+        if not count:
+            continue
+        aim = count == most
+        table.add(f"{count} finished: synced after", median(rounds, "synced"), "s", 2)
+        table.add(f"  a build created then has its first pod after", median(rounds, "first pod"), "s", 1, "first" if aim else "")
+        table.add(f"  memory (RSS)", median(rounds, "memory"), "MiB", 96, "memory" if aim else "")
+        table.add(f"  memory, at most", median(rounds, "peak"), "MiB")
+        table.add(f"  CPU at rest", median(rounds, "cpu at rest"), "%")
+    whole = results["requests of a whole build"]
+    table.add("requests of a whole build (two stages)", sum(whole.values()), "")
+    for what, number in sorted(whole.items(), key=lambda entry: -entry[1]):
+        table.add(f"  {what}", number, "")
+    return table
+
+
+def version(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, cwd=TOP).stdout.strip().splitlines()[0]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--small", action="store_true", help="small sizes, to see that everything works")
+    arguments.add_argument("--results", type=pathlib.Path)
+    arguments = arguments.parse_args()
+    programs = pathlib.Path(os.environ.get("IMAGEBUILD_BIN", TOP / "build/release/bin/imagebuild")).parent
+
+    with ApiServer() as server:
+        sizes = ((5, 10, 20), (100, 200, 300)) if arguments.small else (_AT_ONCE, _FINISHED)
+        results, table = measure(Bench(server, programs), server, arguments.rounds, *sizes)
+    print(f"\nmedian of {arguments.rounds} rounds\n{table}")
+
+    when = datetime.datetime.now(datetime.timezone.utc)
+    path = arguments.results or TOP / f"bench/results/operator-{when:%Y%m%d-%H%M%S}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({
+        "when": when.isoformat(timespec="seconds"), "commit": version("git", "rev-parse", "HEAD"),
+        "machine": {"cores": os.cpu_count(), "kernel": platform.release()}, "server": server.name, "rounds": arguments.rounds,
+        "table": table.rows, "results": results}, indent=2) + "\n")
+    print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    main()
