@@ -6,11 +6,9 @@
 #include <atomic>
 #include <map>
 #include <optional>
-#include <thread>
 
 #include "archive/extract.h"
 #include "archive/tree_index.h"
-#include "base/byte_channel.h"
 #include "base/file.h"
 #include "builder/prepare/base_index.h"
 #include "cli/overlay.h"
@@ -23,8 +21,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kChannelBytes = 2U << 20;
-constexpr std::size_t kFetchedAhead = 3;
+constexpr std::size_t kBlobAheadBytes = 2U << 20;
+constexpr std::size_t kTarAheadBytes = 24U << 20;  // What decompression may be ahead of unpacking.
+constexpr std::size_t kFetchedAhead = 3;           // Layers.
 
 // Counts what passes, and ends with kCancelled when somebody asks to stop.
 class CountedSource final : public ByteSource {
@@ -43,73 +42,6 @@ class CountedSource final : public ByteSource {
   std::function<void(std::uint64_t)> on_count_;
   std::stop_token stop_;
 };
-
-// A consumer of a tar on a thread of its own, fed through a channel.
-class TarConsumer {
- public:
-  explicit TarConsumer(std::function<Status(ByteSource&)> consume) {
-    ByteChannel::Ends ends = ByteChannel::create(kChannelBytes);
-    writer_ = std::move(ends.writer);
-    thread_ = std::thread([this, consume = std::move(consume), reader = std::shared_ptr(std::move(ends.reader))] {
-      status_ = consume(*reader);
-      if (status_.ok()) status_ = drain(*reader);
-    });
-  }
-  ~TarConsumer() { (void)end(Error{ErrorCode::kCancelled, "stopped"}); }
-  TarConsumer(const TarConsumer&) = delete;
-  TarConsumer& operator=(const TarConsumer&) = delete;
-
-  Status write(std::span<const std::byte> bytes) { return writer_->write(bytes); }
-  // Says that this was all, or why there is no more; then the consumer's own result.
-  Status end(const std::optional<Error>& error) {
-    if (!thread_.joinable()) return status_;
-    if (error) {
-      writer_->close(*error);
-    } else {
-      writer_->close();
-    }
-    thread_.join();
-    return status_;
-  }
-
- private:
-  // What stands after the end of a tar has to be read too: the digest is of everything.
-  static Status drain(ByteSource& source) {
-    std::vector<std::byte> buffer(64 * 1024);
-    while (true) {
-      ASSIGN_OR_RETURN(const std::size_t count, source.read(buffer));
-      if (count == 0) return ok();
-    }
-  }
-  std::unique_ptr<ByteChannel::Writer> writer_;
-  Status status_ = imagebuild::ok();
-  std::thread thread_;
-};
-
-// Gives every consumer every byte. The first cause of a failure is the error, not what followed from it.
-Status feed(ByteSource& tar, std::vector<std::unique_ptr<TarConsumer>>& consumers) {
-  std::optional<Error> broken;
-  bool consumer_failed = false;
-  std::vector<std::byte> buffer(256 * 1024);
-  while (!broken && !consumer_failed) {
-    const Result<std::size_t> count = tar.read(buffer);
-    if (!count.ok()) broken = count.error();
-    if (broken || *count == 0) break;
-    for (const auto& consumer : consumers) {
-      consumer_failed = consumer_failed || !consumer->write(std::span(buffer).first(*count)).ok();
-    }
-  }
-  const std::optional<Error> reason = consumer_failed ? std::optional(Error{ErrorCode::kCancelled, "stopped"}) : broken;
-  std::optional<Error> first = broken;
-  for (const auto& consumer : consumers) {
-    const Status status = consumer->end(reason);
-    if (!status.ok() && (!first || first->code == ErrorCode::kCancelled)) {
-      if (!first || status.error().code != ErrorCode::kCancelled) first = status.error();
-    }
-  }
-  if (first) return *first;
-  return ok();
-}
 
 class Fetch {
  public:
@@ -159,54 +91,68 @@ class Fetch {
     };
   }
 
-  // The layer's blob: from its spool if it was fetched ahead, else straight from where it lies.
-  Result<std::unique_ptr<ByteSource>> blob(std::size_t layer) {
+  // Starts to fetch the layers that come next.
+  Status fetch_ahead(std::size_t layer) {
     for (std::size_t i = layer + 1; i < chain_.size() && i <= layer + kFetchedAhead; ++i) {
       if (!needs_bytes(i) || spools_.contains(i)) continue;
       ASSIGN_OR_RETURN(spools_[i], Spool::start(opener(i), store_.spool_folder()));
     }
+    return ok();
+  }
+
+  // Starts to decompress the layer, on a thread of its own: from its spool if it is fetched ahead, else straight from
+  // where it lies.
+  void open_tar(std::size_t layer) {
+    if (tars_.contains(layer)) return;
     const auto spool = spools_.find(layer);
-    if (spool != spools_.end()) return spool->second->reader();
-    return read_ahead(opener(layer), kChannelBytes);
+    Spool* const fetched = spool == spools_.end() ? nullptr : spool->second.get();
+    const auto open = [this, layer, fetched]() -> Result<std::unique_ptr<ByteSource>> {
+      const oci::Descriptor& descriptor = image_.manifest.layers[layer];
+      return oci::open_layer(fetched != nullptr ? fetched->reader() : read_ahead(opener(layer), kBlobAheadBytes),
+                             descriptor.media_type, image_.config.diff_ids[layer]);
+    };
+    tars_[layer] = read_ahead(open, kTarAheadBytes);
+  }
+
+  void forget(std::size_t layer) {
+    tars_.erase(layer);  // Reads the spool.
+    spools_.erase(layer);
   }
 
   Status add_layer(std::size_t layer) {
-    const oci::Descriptor& descriptor = image_.manifest.layers[layer];
     std::optional<LockFile> lock;
     if (request_.unpack) {
       ASSIGN_OR_RETURN(LockFile held, store_.lock_layer(chain_[layer], stop_));
       lock.emplace(std::move(held));
-      if (!needs_bytes(layer)) return ok();  // Another build was faster.
+      if (!needs_bytes(layer)) {  // Another build was faster.
+        forget(layer);
+        return ok();
+      }
     }
-    ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> bytes, blob(layer));
-    ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> tar,
-                     oci::open_layer(std::move(bytes), descriptor.media_type, image_.config.diff_ids[layer]));
-    const bool unpack = request_.unpack && !is_unpacked(layer);
-    std::vector<std::unique_ptr<TarConsumer>> consumers;
-    if (want_index_) {
-      consumers.push_back(std::make_unique<TarConsumer>([this](ByteSource& source) {
-        return archive::apply_layer_to_index(source, builder::base_index_content(), index_);
-      }));
-    }
-    Status status = unpack ? unpack_layer(layer, *tar, consumers) : feed(*tar, consumers);
-    spools_.erase(layer);
+    RETURN_IF_ERROR(fetch_ahead(layer));
+    open_tar(layer);
+    if (spools_.contains(layer + 1)) open_tar(layer + 1);
+    ByteSource& tar = *tars_[layer];
+    const Status status = request_.unpack && !is_unpacked(layer)
+                              ? unpack_layer(layer, tar)
+                              : archive::apply_layer_to_index(tar, builder::base_index_content(), index_);
+    forget(layer);
     return status;
   }
 
   // Extracts through a mount of the layers below, so that what the layer removes ends up as overlay wants it.
-  Status unpack_layer(std::size_t layer, ByteSource& tar, std::vector<std::unique_ptr<TarConsumer>>& consumers) {
+  Status unpack_layer(std::size_t layer, ByteSource& tar) {
     const OverlayFolder folder{store_.unpacking(chain_[layer])};
     std::error_code error;
     fs::remove_all(folder.path, error);  // We hold its lock: what is there was left by a killed process.
     if (!error) fs::create_directory(folder.path, error);
     if (error) return system_error(folder.path.string(), error.value());
-    Status status = unpack_in(folder, layer, tar, consumers);
+    Status status = unpack_in(folder, layer, tar);
     fs::remove_all(folder.path, error);
     return status;
   }
 
-  Status unpack_in(const OverlayFolder& folder, std::size_t layer, ByteSource& tar,
-                   std::vector<std::unique_ptr<TarConsumer>>& consumers) {
+  Status unpack_in(const OverlayFolder& folder, std::size_t layer, ByteSource& tar) {
     std::optional<Mount> mount;
     fs::path root = folder.upper();
     if (layer == 0) {
@@ -220,11 +166,10 @@ class Fetch {
     }
     {
       ASSIGN_OR_RETURN(const UniqueFd root_fd, open_file(root, O_RDONLY | O_DIRECTORY));
-      consumers.push_back(std::make_unique<TarConsumer>(
-          [&](ByteSource& source) { return archive::extract(source, root_fd.get(), archive::ExtractOptions{}); }));
-      const Status fed = feed(tar, consumers);
-      consumers.clear();  // Their threads use the descriptor.
-      if (!fed.ok()) return fed.error();
+      const archive::ExtractOptions options;
+      RETURN_IF_ERROR(
+          want_index_ ? archive::extract_and_index(tar, root_fd.get(), options, builder::base_index_content(), index_)
+                      : archive::extract(tar, root_fd.get(), options));
     }
     if (mount) RETURN_IF_ERROR(mount->unmount());
     std::error_code error;
@@ -253,6 +198,7 @@ class Fetch {
   std::atomic<std::uint64_t> done_bytes_ = 0;
   std::uint64_t total_bytes_ = 0;
   std::map<std::size_t, std::unique_ptr<Spool>> spools_;
+  std::map<std::size_t, std::unique_ptr<ByteSource>> tars_;  // After the spools, which some of them read.
 };
 
 }  // namespace

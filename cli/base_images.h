@@ -25,8 +25,9 @@ struct FetchRequest {
   std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> on_bytes;
 };
 
-// Layers come in parallel (the one whose turn it is through memory, others through nameless files in the store) and are
-// unpacked in order. What the store has is not fetched again. Unpacking needs root; an index alone does not.
+// Layers come in parallel (the one whose turn it is through memory, others through nameless files in the store), the
+// next one is decompressed while one is unpacked, and they are unpacked in order. What the store has is not fetched
+// again. Unpacking needs root; an index alone does not.
 Result<BaseImageFiles> fetch_base_image(const Store& store, oci::ImageSource& source, const FetchRequest& request,
                                         const std::stop_token& stop);
 

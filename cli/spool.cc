@@ -6,35 +6,116 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <deque>
 #include <string>
+#include <utility>
 #include <vector>
-
-#include "base/byte_channel.h"
 
 namespace imagebuild::cli {
 
 namespace {
 
 constexpr std::size_t kPieceBytes = 128 * 1024;
+constexpr std::size_t kQueuedPieceBytes = 256 * 1024;
+
+// Pieces of a stream on their way from one thread to another; they change hands without being copied.
+class PieceQueue {
+ public:
+  struct Piece {
+    std::vector<std::byte> bytes;
+    std::size_t size = 0;
+  };
+  explicit PieceQueue(std::size_t capacity_bytes)
+      : capacity_(std::max<std::size_t>(1, capacity_bytes / kQueuedPieceBytes)) {}
+
+  // A piece to fill, or nothing when nobody reads any more.
+  std::optional<Piece> empty() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return reader_gone_ || full_.size() < capacity_; });
+    if (reader_gone_) return std::nullopt;
+    if (spare_.empty()) return Piece{std::vector<std::byte>(kQueuedPieceBytes), 0};
+    Piece piece = std::move(spare_.back());
+    spare_.pop_back();
+    return piece;
+  }
+  void put(Piece piece) {
+    const std::lock_guard lock(mutex_);
+    full_.push_back(std::move(piece));
+    changed_.notify_one();
+  }
+  void end(Status how) {
+    const std::lock_guard lock(mutex_);
+    ended_ = std::move(how);
+    changed_.notify_one();
+  }
+  // The next piece for the last one, which was read; nothing at the end.
+  Result<std::optional<Piece>> next(Piece used) {
+    std::unique_lock lock(mutex_);
+    if (!used.bytes.empty()) spare_.push_back(std::move(used));
+    changed_.wait(lock, [&] { return !full_.empty() || ended_; });
+    if (full_.empty()) return ended_->ok() ? Result<std::optional<Piece>>(std::nullopt) : ended_->error();
+    Piece piece = std::move(full_.front());
+    full_.pop_front();
+    changed_.notify_one();
+    return std::optional<Piece>(std::move(piece));
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    reader_gone_ = true;
+    changed_.notify_one();
+  }
+
+ private:
+  const std::size_t capacity_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Piece> full_;
+  std::vector<Piece> spare_;
+  std::optional<Status> ended_;
+  bool reader_gone_ = false;
+};
+
+Status fill_queue(const OpenSource& open, PieceQueue& queue) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> source, open());
+  while (true) {
+    std::optional<PieceQueue::Piece> piece = queue.empty();
+    if (!piece) return Error{ErrorCode::kCancelled, "nobody reads this data any more"};
+    piece->size = 0;
+    std::size_t count = 1;
+    while (count > 0 && piece->size < piece->bytes.size() / 2) {
+      ASSIGN_OR_RETURN(count, source->read(std::span(piece->bytes).subspan(piece->size)));
+      piece->size += count;
+    }
+    if (piece->size > 0) queue.put(std::move(*piece));
+    if (count == 0) return ok();
+  }
+}
 
 class ReadAhead final : public ByteSource {
  public:
-  ReadAhead(OpenSource open, std::size_t capacity_bytes) {
-    ByteChannel::Ends ends = ByteChannel::create(capacity_bytes);
-    reader_ = std::move(ends.reader);
-    thread_ = std::jthread([open = std::move(open), writer = std::shared_ptr(std::move(ends.writer))] {
-      const Result<std::unique_ptr<ByteSource>> source = open();
-      if (!source.ok()) return writer->close(source.error());
-      const Result<std::uint64_t> copied = copy_stream(**source, *writer);
-      return copied.ok() ? writer->close() : writer->close(copied.error());
-    });
+  ReadAhead(OpenSource open, std::size_t capacity_bytes)
+      : queue_(capacity_bytes), thread_([this, open = std::move(open)] { queue_.end(fill_queue(open, queue_)); }) {}
+  ~ReadAhead() override { queue_.leave(); }  // Ends the thread, which is joined next.
+
+  Result<std::size_t> read(std::span<std::byte> buffer) override {
+    if (at_ == piece_.size) {
+      ASSIGN_OR_RETURN(std::optional<PieceQueue::Piece> piece, queue_.next(std::exchange(piece_, {})));
+      at_ = 0;
+      if (!piece) return std::size_t{0};
+      piece_ = std::move(*piece);
+    }
+    const std::size_t count = std::min(buffer.size(), piece_.size - at_);
+    std::memcpy(buffer.data(), piece_.bytes.data() + at_, count);
+    at_ += count;
+    return count;
   }
-  ~ReadAhead() override { reader_.reset(); }  // Ends the thread, which is joined next.
-  Result<std::size_t> read(std::span<std::byte> buffer) override { return reader_->read(buffer); }
 
  private:
+  PieceQueue queue_;
+  PieceQueue::Piece piece_;
+  std::size_t at_ = 0;
   std::jthread thread_;
-  std::unique_ptr<ByteSource> reader_;
 };
 
 Result<UniqueFd> nameless_file(const std::filesystem::path& folder) {

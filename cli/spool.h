@@ -1,4 +1,4 @@
-// Blobs that are fetched ahead of their turn: a thread reads, into memory of a fixed size or into a nameless file.
+// Streams that are read ahead of their turn: a thread reads, into memory of a fixed size or into a nameless file.
 #pragma once
 
 #include <condition_variable>
@@ -19,7 +19,8 @@ namespace imagebuild::cli {
 
 using OpenSource = std::function<Result<std::unique_ptr<ByteSource>>()>;
 
-// Reads what `open` gives on a thread of its own, at most `capacity_bytes` ahead of whoever reads the result.
+// Reads what `open` gives on a thread of its own, about `capacity_bytes` ahead of whoever reads the result. An error
+// comes after the bytes before it.
 std::unique_ptr<ByteSource> read_ahead(OpenSource open, std::size_t capacity_bytes);
 
 // A blob on its way to a nameless file in `folder`. It goes on at the network's speed whether or not anybody reads.

@@ -4,38 +4,27 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "archive/layer_to_index.h"
 #include "archive/path.h"
 #include "archive/tar_reader.h"
-#include "archive/tree_index.h"
 #include "archive/whiteout.h"
 
 namespace imagebuild::archive {
 
 namespace {
-
 constexpr std::uint64_t kMaxKeptBytes = 1U << 20;
+}
 
-// One layer being applied. Paths are resolved ones everywhere: no symlink is left in their folders.
-class LayerToIndex {
+// Paths are resolved ones everywhere: no symlink is left in their folders.
+class LayerToIndex::Application {
  public:
-  LayerToIndex(const std::vector<std::string>& keep_content, TreeIndex& index)
+  Application(const std::vector<std::string>& keep_content, TreeIndex& index)
       : keep_(keep_content.begin(), keep_content.end()), index_(index) {
     for (const auto& [path, node] : index.nodes()) {
       if (node.type == NodeType::kHardlink) sharers_[node.link].insert(path);
     }
   }
 
-  Status run(ByteSource& layer_tar) {
-    ASSIGN_OR_RETURN(TarReader reader, TarReader::open(layer_tar));
-    while (true) {
-      ASSIGN_OR_RETURN(std::optional<Node> node, reader.next());
-      if (!node) return ok();
-      const std::string where = "'" + node->path + "'";
-      RETURN_IF_ERROR(apply(std::move(*node), reader.content()).in(where));
-    }
-  }
-
- private:
   Status apply(Node node, ByteSource& content) {
     ASSIGN_OR_RETURN(const Whiteout whiteout, whiteout_of(node.path));
     switch (whiteout.kind) {
@@ -65,6 +54,7 @@ class LayerToIndex {
     return ok();
   }
 
+ private:
   Result<std::string> resolve(std::string_view folder) const {
     Result<std::string> resolved = resolve_in(index_, folder, true);
     if (!resolved.ok()) return Error{ErrorCode::kCorrupt, resolved.error().message};
@@ -220,10 +210,22 @@ class LayerToIndex {
   std::optional<std::pair<std::string, std::string>> cached_;       // The folder looked up last, and where it leads.
 };
 
-}  // namespace
+LayerToIndex::LayerToIndex(const std::vector<std::string>& keep_content, TreeIndex& index)
+    : application_(std::make_unique<Application>(keep_content, index)) {}
+LayerToIndex::~LayerToIndex() = default;
+
+Status LayerToIndex::apply(const Node& node, ByteSource& content) {
+  return application_->apply(node, content);
+}
 
 Status apply_layer_to_index(ByteSource& layer_tar, const std::vector<std::string>& keep_content, TreeIndex& index) {
-  return LayerToIndex(keep_content, index).run(layer_tar);
+  LayerToIndex layer(keep_content, index);
+  ASSIGN_OR_RETURN(TarReader reader, TarReader::open(layer_tar));
+  while (true) {
+    ASSIGN_OR_RETURN(const std::optional<Node> node, reader.next());
+    if (!node) return ok();
+    RETURN_IF_ERROR(layer.apply(*node, reader.content()).in("'" + node->path + "'"));
+  }
 }
 
 }  // namespace imagebuild::archive

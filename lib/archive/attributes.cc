@@ -87,9 +87,18 @@ Status set_mode(int folder_fd, const std::string& name, std::uint32_t mode) {
   return system_error("cannot change the permission bits (/proc must be mounted for that)", errno);
 }
 
+// Changes only what differs: each change is a transaction of the file system.
 Status set_open(int fd, const Node& node, std::uint32_t mode, bool keep_owners) {
-  if (keep_owners && ::fchown(fd, node.uid, node.gid) != 0) return chown_error(errno);
-  if (::fchmod(fd, mode_of(mode, keep_owners)) != 0) return system_error("cannot change the permission bits", errno);
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return system_error("cannot look at it", errno);
+  const bool other_owner = keep_owners && (status.st_uid != node.uid || status.st_gid != node.gid);
+  if (other_owner && ::fchown(fd, node.uid, node.gid) != 0) return chown_error(errno);
+  const std::uint32_t wanted = mode_of(mode, keep_owners);
+  // A change of owner takes the set-id bits away.
+  const bool lost_bits = other_owner && (wanted & kSetIdBits) != 0;
+  if ((lost_bits || (status.st_mode & 07777U) != wanted) && ::fchmod(fd, wanted) != 0) {
+    return system_error("cannot change the permission bits", errno);
+  }
   return set_xattrs(node, keep_owners, [fd](const char* name, const std::string& value) {
     return ::fsetxattr(fd, name, value.data(), value.size(), 0);
   });

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "archive/attributes.h"
+#include "archive/layer_to_index.h"
 #include "archive/path.h"
 #include "archive/removal.h"
 #include "archive/rooted_path.h"
@@ -29,20 +30,51 @@ bool is_device(NodeType type) {
   return type == NodeType::kCharDevice || type == NodeType::kBlockDevice;
 }
 
+// What a file is made with. Until it has its owner its group is ours, which must not get more than everybody does.
+mode_t first_mode(std::uint32_t mode) {
+  const bool group_gets_more = ((mode >> 3U) & ~mode & 07U) != 0;
+  return group_gets_more ? 0600 : mode & 0777U;
+}
+
 FileId id_of(const struct stat& status) {
   return FileId{status.st_dev, status.st_ino};
 }
 
+// Content that is read twice: what the first reader took, the second gets again.
+class TwiceReadSource final : public ByteSource {
+ public:
+  explicit TwiceReadSource(ByteSource& content) : content_(content) {}
+  void rewind() { rewound_ = true; }
+  Result<std::size_t> read(std::span<std::byte> buffer) override {
+    if (rewound_ && at_ < taken_.size()) {
+      const std::size_t count = std::min(buffer.size(), taken_.size() - at_);
+      std::copy_n(taken_.begin() + static_cast<std::ptrdiff_t>(at_), count, buffer.begin());
+      at_ += count;
+      return count;
+    }
+    ASSIGN_OR_RETURN(const std::size_t count, content_.read(buffer));
+    if (!rewound_) taken_.insert(taken_.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
+    return count;
+  }
+
+ private:
+  ByteSource& content_;
+  std::vector<std::byte> taken_;
+  std::size_t at_ = 0;
+  bool rewound_ = false;
+};
+
 class Extractor {
  public:
-  Extractor(int root_fd, const ExtractOptions& options) : root_fd_(root_fd), options_(options), buffer_(kPieceBytes) {}
+  Extractor(int root_fd, const ExtractOptions& options, LayerToIndex* index)
+      : root_fd_(root_fd), options_(options), index_(index), buffer_(kPieceBytes) {}
 
   Status run(ByteSource& tar) {
     ASSIGN_OR_RETURN(TarReader reader, TarReader::open(tar, options_.limits));
     while (true) {
       ASSIGN_OR_RETURN(const std::optional<Node> node, reader.next());
       if (!node) return finish_folders();
-      if (Status done = handle(*node, reader.content()); !done.ok()) return done.error().in("'" + node->path + "'");
+      if (Status done = take(*node, reader.content()); !done.ok()) return done.error().in("'" + node->path + "'");
     }
   }
 
@@ -58,6 +90,14 @@ class Extractor {
     std::uint32_t mode;
     std::int64_t mtime_s;
   };
+
+  Status take(const Node& node, ByteSource& content) {
+    if (index_ == nullptr) return handle(node, content);
+    TwiceReadSource twice(content);
+    RETURN_IF_ERROR(index_->apply(node, twice));
+    twice.rewind();
+    return handle(node, twice);
+  }
 
   Status handle(const Node& node, ByteSource& content) {
     if (options_.whiteouts) {
@@ -132,7 +172,8 @@ class Extractor {
   Status place_file(const Node& node, const std::string& name, ByteSource& content) {
     UniqueFd fd;
     const Status made = make(name, "cannot make the file", [&] {
-      fd.reset(::openat(parent_.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+      fd.reset(::openat(parent_.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                        first_mode(node.mode)));
       return fd.get();
     });
     if (!made.ok()) {
@@ -294,6 +335,7 @@ class Extractor {
 
   int root_fd_;
   const ExtractOptions& options_;
+  LayerToIndex* index_;
   std::vector<std::byte> buffer_;
   Folder parent_;
   std::unordered_set<std::string> written_;  // What this archive brought, by key_of().
@@ -303,7 +345,13 @@ class Extractor {
 }  // namespace
 
 Status extract(ByteSource& tar, int root_fd, const ExtractOptions& options) {
-  return Extractor(root_fd, options).run(tar);
+  return Extractor(root_fd, options, nullptr).run(tar);
+}
+
+Status extract_and_index(ByteSource& tar, int root_fd, const ExtractOptions& options,
+                         const std::vector<std::string>& keep_content, TreeIndex& index) {
+  LayerToIndex layer(keep_content, index);
+  return Extractor(root_fd, options, &layer).run(tar);
 }
 
 }  // namespace imagebuild::archive

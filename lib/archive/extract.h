@@ -2,8 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "archive/tar_reader.h"
+#include "archive/tree_index.h"
 #include "base/result.h"
 #include "base/stream.h"
 
@@ -29,5 +32,9 @@ struct ExtractOptions {
 // character device 0/0): unpacked, they would change what an overlay mount shows. On an error the tree is left
 // half-written: extract into a fresh folder and rename it.
 Status extract(ByteSource& tar, int root_fd, const ExtractOptions& options);
+
+// The same in one pass with apply_layer_to_index(): the layer is read once for the folder and for the index.
+Status extract_and_index(ByteSource& tar, int root_fd, const ExtractOptions& options,
+                         const std::vector<std::string>& keep_content, TreeIndex& index);
 
 }  // namespace imagebuild::archive
