@@ -72,8 +72,9 @@ int PlanMerger::add_tree(const api::FileTree& tree) {
 
 int PlanMerger::add_stage(api::PlanStage stage, const Origin& origin) {
   const api::PlanStage result = result_of(stage);
-  const auto there =
-      std::ranges::find_if(merged_.stages, [&](const api::PlanStage& other) { return result_of(other) == result; });
+  const auto there = std::ranges::find_if(merged_.stages, [&](const api::PlanStage& other) {
+    return other.name == stage.name && result_of(other) == result;
+  });
   const auto index = there - merged_.stages.begin();
   if (there == merged_.stages.end()) {
     merged_.stages.push_back(std::move(stage));

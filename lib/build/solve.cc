@@ -106,12 +106,24 @@ std::string trigger_origin(const std::string& base_name) {
   return "ONBUILD of " + base_name;
 }
 
-Result<oci::RunConfig> config_of(const api::BaseImage& image, std::string* author) {
-  Result<oci::ImageConfig> parsed = oci::ImageConfig::parse(image.config_json);
-  if (!parsed.ok()) return parsed.error().in("the config of image '" + image.name + "'");
-  if (author != nullptr) *author = parsed->author;
-  return std::move(parsed->config);
-}
+// The configs of images, each parsed once however many stages start from it.
+class Configs {
+ public:
+  struct Config {
+    oci::RunConfig run;
+    std::string author;
+  };
+  // `image` must stay where it is. The result lives as long as this.
+  Result<const Config*> of(const api::BaseImage& image) {
+    if (const auto there = parsed_.find(&image); there != parsed_.end()) return &there->second;
+    Result<oci::ImageConfig> parsed = oci::ImageConfig::parse(image.config_json);
+    if (!parsed.ok()) return parsed.error().in("the config of image '" + image.name + "'");
+    return &parsed_.emplace(&image, Config{std::move(parsed->config), std::move(parsed->author)}).first->second;
+  }
+
+ private:
+  std::map<const api::BaseImage*, Config> parsed_;
+};
 
 // Builds the plan stage by stage, in the graph's order.
 class Solver {
@@ -143,6 +155,7 @@ class Solver {
   const SolveOptions& options_;
   const Images& images_;
   const Outline& outline_;
+  Configs configs_;
   api::Plan plan_;
   std::map<int, Solved> solved_;                  // By index in the Dockerfile.
   std::map<ImageNeed, int> image_index_;          // Into plan_.images.
@@ -173,7 +186,9 @@ Result<api::FromStage> Solver::stage_for_image(const std::string& name, const st
   stage.at = api::SourceLine{at.line, at.column};
   stage.base = api::OnImage{image};
   stage.platform = platform;
-  ASSIGN_OR_RETURN(stage.config, config_of(images_.at(need), &stage.author));
+  ASSIGN_OR_RETURN(const Configs::Config* const config, configs_.of(images_.at(need)));
+  stage.config = config->run;
+  stage.author = config->author;
   plan_.stages.push_back(std::move(stage));
   const int index = static_cast<int>(plan_.stages.size()) - 1;
   stage_of_image_.emplace(need, index);
@@ -252,7 +267,9 @@ Status Solver::add_stage(const GraphStage& graph_stage) {
       const ImageNeed need{from.name, stage.platform, from.at};
       ASSIGN_OR_RETURN(const int image, add_image(need));
       stage.base = api::OnImage{image};
-      ASSIGN_OR_RETURN(stage.config, config_of(images_.at(need), &stage.author));
+      ASSIGN_OR_RETURN(const Configs::Config* const config, configs_.of(images_.at(need)));
+      stage.config = config->run;
+      stage.author = config->author;
       ASSIGN_OR_RETURN(triggers, triggers_of(stage.config, origin));
       scope = dockerfile::StageScope::on_image(stage.config.env);
       break;
@@ -337,6 +354,7 @@ Result<std::vector<ImageNeed>> missing_images(const dockerfile::Dockerfile& file
                                               const Images& known) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Outline> outline, outline_of(file, options));
   std::vector<ImageNeed> missing;
+  Configs configs;
   const auto need = [&](const dockerfile::Source& named, const std::string& platform) -> const api::BaseImage* {
     const dockerfile::Source source = stands_for(named, options);
     if (source.kind != SourceKind::kImage) return nullptr;
@@ -364,9 +382,9 @@ Result<std::vector<ImageNeed>> missing_images(const dockerfile::Dockerfile& file
     const api::BaseImage* image = need(stage.base, platform);
     for (const dockerfile::Reference& reference : stage.references) need(reference.source, platform);
     if (image == nullptr) continue;
-    ASSIGN_OR_RETURN(const oci::RunConfig config, config_of(*image, nullptr));
+    ASSIGN_OR_RETURN(const Configs::Config* const config, configs.of(*image));
     const std::string origin = trigger_origin(image->name);
-    ASSIGN_OR_RETURN(const std::vector<dockerfile::Instruction> triggers, triggers_of(config, origin));
+    ASSIGN_OR_RETURN(const std::vector<dockerfile::Instruction> triggers, triggers_of(config->run, origin));
     for (const dockerfile::Instruction& trigger : triggers) {
       RETURN_IF_ERROR(check_supported(trigger, origin));
       for (const Word* from : from_words(trigger)) {

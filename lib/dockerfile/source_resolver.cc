@@ -78,9 +78,10 @@ Result<Source> SourceResolver::base(const Word& word, const std::string& name, i
   if (const auto index = earlier_stage(name, in)) return stage_source(*index, word.at);
   const std::string wanted = lower(name);
   for (std::size_t i = static_cast<std::size_t>(in) + 1; i < stages_.size(); ++i) {
+    if (stages_[i].name != wanted) continue;
     // FROM x AS x: there is an image of that name, so this may mean it too.
     const bool is_image = is_well_known(wanted) || lower(stages_[i].from().image.text) == wanted;
-    if (stages_[i].name == wanted && stage(in).name != wanted && !context(name) && !is_image) {
+    if (stage(in).name != wanted && !context(name) && !is_image) {
       return later(Word{name, word.at}, stages_[i]);
     }
   }
