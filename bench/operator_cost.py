@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What the operator itself costs: on a real API server behind which there is no kubelet and no other controller.
 
-    bench/operator.py [--rounds 5] [--small] [--results FILE]
+    bench/operator_cost.py [--rounds 5] [--small] [--results FILE]
 
 Latency from the creation of an ImageBuild to its first pod, many at once, a start with many finished ones, and the requests
 of a build from its beginning to its end. Each at three sizes; medians of the rounds.
