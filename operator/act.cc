@@ -1,9 +1,11 @@
 #include "operator/act.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "api/job.h"
 #include "base/overloaded.h"
+#include "build/reconcile_names.h"
 #include "operator/inventory.h"
 #include "operator/objects.h"
 #include "operator/observe.h"
@@ -39,21 +41,25 @@ class Actor::Round {
       : parts_(parts), seen_(seen), build_(seen.build), object_(object), memory_(memory), stop_(std::move(stop)) {}
 
   void operator()(const build::CreateClaim& create) {
-    make(create.name, [&] { return parts_.client.create(claims(), make_claim(build_, create), stop_); });
+    make(create.name, memory_.made_claims, [&] { return create_claim(create); });
   }
 
   void operator()(const build::CreatePod& create) {
-    make(create.name, [&]() -> kube::ApiResult<kube::Json> {
-      if (create.work.role == build::PodRole::kPrepare) {
-        if (auto record = write_record(create.generation, std::nullopt, ""); !record.ok()) return record.error();
+    make(create.name, memory_.made_pods, [&]() -> kube::ApiResult<kube::Json> {
+      if (wants_record(create)) {
+        if (const auto record = create_record(create.generation); !record.ok()) return record.error();
       }
-      return parts_.client.create(kube::pods(), make_pod(build_, seen_.plan, create, parts_.settings), stop_);
+      ASSIGN_OR_RETURN(kube::Json pod, parts_.client.create(
+                                           kube::pods(), make_pod(build_, seen_.plan, create, parts_.settings), stop_));
+      return project_pod(std::move(pod));
     });
   }
 
   void operator()(const build::RecordPlan& record) {
-    const auto written = write_record(record.generation, seen_.plan, preparing_pod(seen_));
-    if (!written.ok()) failed(written.error());
+    const std::string pod = preparing_pod(seen_);
+    const kube::ApiStatus written = record_plan(record, pod);
+    if (!written.ok()) return failed(written.error());
+    memory_.recorded_plan_of = pod;
   }
 
   void operator()(const build::DeletePod& pod) { remove(kube::pods(), pod.name); }
@@ -89,19 +95,47 @@ class Actor::Round {
 
   void operator()(const build::RequeueAfter& again) { come_back(again.delay); }
 
+  // Of lay_ground(). Both at once.
+  void lay_ground(const build::CreateClaim* claim, const build::CreatePod* prepare) {
+    const auto make_claim_ready = [&] {
+      auto made = create_claim(*claim);
+      if (made.ok()) note(memory_.made_claims, claim->name, *std::move(made));
+    };
+    std::jthread other;
+    if (claim != nullptr && prepare != nullptr) {
+      other = std::jthread(make_claim_ready);
+    } else if (claim != nullptr) {
+      make_claim_ready();
+    }
+    if (prepare == nullptr) return;
+    const auto made = create_record(prepare->generation);  // What fails is tried again before the pod.
+    static_cast<void>(made);
+  }
+
   Acted take() { return std::move(acted_); }
 
  private:
+  void note(MadeObjects& to, const std::string& name, kube::Json object) const {
+    to[name] = {std::make_shared<const kube::Json>(std::move(object)), parts_.now() + kWatchPatience};
+  }
+
+  kube::ApiResult<kube::Json> create_claim(const build::CreateClaim& create) const {
+    ASSIGN_OR_RETURN(kube::Json claim, parts_.client.create(claims(), make_claim(build_, create), stop_));
+    return project_claim(std::move(claim));
+  }
+
   // Creates an object that nobody else makes: one that exists is ours already.
   template <class Create>
-  void make(const std::string& name, const Create& create) {
+  void make(const std::string& name, MadeObjects& kind, const Create& create) {
+    if (kind.contains(name)) return;
     const auto before = memory_.refused.find(name);
     if (before != memory_.refused.end() && parts_.now() < before->second.next_try) {
       return come_back(std::chrono::ceil<std::chrono::milliseconds>(before->second.next_try - parts_.now()));
     }
-    const kube::ApiResult<kube::Json> made = create();
+    kube::ApiResult<kube::Json> made = create();
     if (made.ok() || made.error().is_already_exists()) {
       memory_.refused.erase(name);
+      if (made.ok()) note(kind, name, *std::move(made));
       return;
     }
     if (made.error().code == ErrorCode::kCancelled) return;
@@ -119,21 +153,42 @@ class Actor::Round {
     come_back(refused.delay);
   }
 
-  // With the plan it replaces what is there; without, it only sees to it that there is one.
-  kube::ApiResult<kube::Json> write_record(std::int64_t generation, const std::optional<api::Plan>& plan,
-                                           const std::string& planned_by) {
+  bool wants_record(const build::CreatePod& create) const {
+    return create.work.role == build::PodRole::kPrepare &&
+           !memory_.made_records.contains(build::record_name(build_, create.generation));
+  }
+
+  // Sees to it that there is one.
+  kube::ApiStatus create_record(std::int64_t generation) const {
+    ASSIGN_OR_RETURN(const kube::Json record, record_of(generation, std::nullopt));
+    auto created = parts_.client.create(config_maps(), record, stop_);
+    if (!created.ok()) {
+      return created.error().is_already_exists() ? kube::ApiStatus(std::monostate{}) : created.error();
+    }
+    note(memory_.made_records, kube::key_of(record).name, project_record(*std::move(created)));
+    return std::monostate{};
+  }
+
+  // Puts the plan into the record. It is there since before the prepare pod, unless somebody deleted it.
+  kube::ApiStatus record_plan(const build::RecordPlan& action, const std::string& planned_by) const {
+    ASSIGN_OR_RETURN(kube::Json record, record_of(action.generation, seen_.plan));
+    record["metadata"]["annotations"][kPlannedByAnnotation] = planned_by;
+    auto written = parts_.client.update(config_maps(), record, stop_);
+    if (!written.ok() && written.error().is_not_found()) {
+      written = parts_.client.create(config_maps(), record, stop_);
+    }
+    if (!written.ok()) return written.error();
+    return std::monostate{};
+  }
+
+  Result<kube::Json> record_of(std::int64_t generation, const std::optional<api::Plan>& plan) const {
     api::ImageBuild resolved = build_;
     const auto value_of = [&](const api::KeyRef& ref) { return config_map_value(ref); };
     ASSIGN_OR_RETURN(resolved.spec, resolve_build_args(build_.spec, value_of));
-    kube::Json record = make_record(resolved, generation, plan, parts_.registries);
-    if (plan) record["metadata"]["annotations"][kPlannedByAnnotation] = planned_by;
-    auto created = parts_.client.create(config_maps(), record, stop_);
-    if (created.ok() || !created.error().is_already_exists()) return created;
-    if (!plan) return record;
-    return parts_.client.update(config_maps(), record, stop_);
+    return make_record(resolved, generation, plan, parts_.registries);
   }
 
-  std::optional<std::string> config_map_value(const api::KeyRef& ref) {
+  std::optional<std::string> config_map_value(const api::KeyRef& ref) const {
     const auto object = parts_.client.get(config_maps(), {build_.ns, ref.name}, stop_);
     if (!object.ok()) return std::nullopt;
     const kube::Json& data = kube::at(*object, {"data"});
@@ -143,6 +198,7 @@ class Actor::Round {
   }
 
   void remove(const kube::Resource& resource, const std::string& name) {
+    for (MadeObjects* made : {&memory_.made_pods, &memory_.made_claims, &memory_.made_records}) made->erase(name);
     const auto removed = parts_.client.remove(resource, {build_.ns, name}, {}, stop_);
     if (!removed.ok() && !removed.error().is_not_found()) failed(removed.error());
   }
@@ -162,6 +218,26 @@ class Actor::Round {
   const std::stop_token stop_;
   Acted acted_;
 };
+
+bool Actor::needs_ground(const build::Decision& decision, const Recollection& memory) {
+  return memory.refused.empty() && std::ranges::any_of(decision.actions, [](const build::Action& action) {
+           const auto* pod = std::get_if<build::CreatePod>(&action);
+           return std::holds_alternative<build::CreateClaim>(action) ||
+                  (pod != nullptr && pod->work.role == build::PodRole::kPrepare);
+         });
+}
+
+void Actor::lay_ground(const build::Decision& decision, const build::Observed& seen, const kube::Json& object,
+                       Recollection& memory, std::stop_token stop) const {
+  const build::CreateClaim* claim = nullptr;
+  const build::CreatePod* prepare = nullptr;
+  for (const build::Action& action : decision.actions) {
+    if (const auto* found = std::get_if<build::CreateClaim>(&action)) claim = found;
+    const auto* pod = std::get_if<build::CreatePod>(&action);
+    if (pod != nullptr && pod->work.role == build::PodRole::kPrepare) prepare = pod;
+  }
+  Round(parts_, seen, object, memory, std::move(stop)).lay_ground(claim, prepare);
+}
 
 Acted Actor::act(const build::Decision& decision, const build::Observed& seen, const kube::Json& object,
                  Recollection& memory, std::stop_token stop) const {

@@ -38,6 +38,13 @@ class Actor {
  public:
   explicit Actor(ActorParts parts) : parts_(std::move(parts)) {}
 
+  // Makes the claim and the record that a first pod of `decision` will want, if it wants any; what goes wrong is left
+  // to act(). By themselves they do nothing, so this may go on while the status is being written: it touches no more of
+  // `memory` than what was made.
+  static bool needs_ground(const build::Decision& decision, const Recollection& memory);
+  void lay_ground(const build::Decision& decision, const build::Observed& seen, const kube::Json& object,
+                  Recollection& memory, std::stop_token stop) const;
+
   // In order, whatever fails on the way: each action stands for itself. `object` is the ImageBuild as the API has it.
   Acted act(const build::Decision& decision, const build::Observed& seen, const kube::Json& object,
             Recollection& memory, std::stop_token stop) const;

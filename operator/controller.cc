@@ -4,6 +4,7 @@
 
 #include "build/reconcile_report.h"
 #include "operator/measure.h"
+#include "operator/objects.h"
 
 namespace imagebuild::op {
 
@@ -16,6 +17,18 @@ std::string phase_of(const kube::Json& object) {
 // It has a slot.
 bool is_under_way(const api::ImageBuildStatus& status) {
   return status.start_time && !build::is_finished(status) && status.phase != api::BuildPhase::kSuspended;
+}
+
+std::string ready_reason(const api::ImageBuildStatus& status) {
+  const api::Condition* ready = api::find_condition(status, api::kReadyCondition);
+  return ready == nullptr ? "" : ready->reason;
+}
+
+// Nothing is done that the status must know of before.
+bool only_tells(const build::Decision& decision) {
+  return std::ranges::all_of(decision.actions, [](const build::Action& action) {
+    return std::holds_alternative<build::EmitEvent>(action) || std::holds_alternative<build::RequeueAfter>(action);
+  });
 }
 
 }  // namespace
@@ -44,6 +57,7 @@ void Controller::stop() {
 void Controller::take_over() {
   const std::vector<kube::Object> objects = parts_.inventory.builds();
   for (const kube::Object& object : objects) {
+    if (is_settled(*object)) continue;
     const auto build = api::ImageBuild::parse(object->dump());
     if (build.ok() && is_under_way(build->status)) parts_.slots.hold(build->uid);
   }
@@ -79,32 +93,61 @@ void Controller::reconcile(const kube::ObjectKey& key, std::stop_token stop) {
   parts_.metrics.reconciled(outcome.result, std::chrono::steady_clock::now() - began);
 }
 
-kube::Object Controller::newest(const kube::ObjectKey& key, Recollection*& memory) {
-  kube::Object object = parts_.inventory.build(key);
-  if (!object) return nullptr;
-  const std::string known = recollections_.uid_of(key);
-  if (!known.empty() && known != kube::uid_of(*object)) forget(key);  // Another object by the same name.
-  memory = &recollections_.of(key, kube::uid_of(*object));
-  if (memory->written && memory->replaced_versions.contains(kube::resource_version_of(*object))) return memory->written;
-  memory->written.reset();
-  memory->replaced_versions.clear();
-  return object;
+kube::Object Controller::newest(const kube::Object& watched, Recollection& memory) {
+  if (memory.written) {
+    const std::string version = kube::resource_version_of(*watched);
+    if (memory.replaced_versions.contains(version)) return memory.written;
+    memory.replaced_versions.clear();
+    if (is_settled(*watched) && kube::resource_version_of(*memory.written) == version) return memory.written;
+    memory.written.reset();
+  }
+  return watched;
+}
+
+kube::ApiResult<kube::Object> Controller::whole(const kube::ObjectKey& key, Recollection& memory,
+                                                const std::stop_token& stop) const {
+  ASSIGN_OR_RETURN(kube::Json object, parts_.client.get(image_builds(), key, stop));
+  object["metadata"].erase("managedFields");
+  memory.written = std::make_shared<const kube::Json>(std::move(object));
+  return memory.written;
+}
+
+Result<std::shared_ptr<const api::ImageBuild>> Controller::parsed(const kube::Object& object, Recollection& memory) {
+  if (memory.parsed_from != object) {
+    ASSIGN_OR_RETURN(api::ImageBuild build, api::ImageBuild::parse(object->dump()));
+    memory.parsed = std::make_shared<const api::ImageBuild>(std::move(build));
+    memory.parsed_from = object;
+  }
+  return memory.parsed;
 }
 
 Controller::Outcome Controller::decide_and_act(const kube::ObjectKey& key, const std::stop_token& stop) {
-  Recollection* memory = nullptr;
-  const kube::Object object = newest(key, memory);
-  if (!object) {
+  const kube::Object watched = parts_.inventory.build(key);
+  if (!watched) {
     forget(key);
     return {};
   }
-  auto build = api::ImageBuild::parse(object->dump());
-  if (!build.ok()) return {ReconcileResult::kError, build.error(), {}};
-  if (build->deleting) {  // Everything of it goes with it.
-    release_slot(build->uid);
+  const std::string uid = kube::uid_of(*watched), known = recollections_.uid_of(key);
+  if (!known.empty() && known != uid) forget(key);  // Another object by the same name.
+  if (is_settled(*watched) && !parts_.inventory.owns_anything(uid)) {
+    settle(key, uid);
     return {};
   }
-  return decide_and_act(*build, *object, *memory, stop);
+  Recollection& memory = recollections_.of(key, uid);
+  kube::Object object = newest(watched, memory);
+  if (is_settled(*object)) {
+    auto got = whole(key, memory, stop);
+    if (!got.ok()) return got.error().is_not_found() ? Outcome() : Outcome{ReconcileResult::kError, got.error(), {}};
+    object = *std::move(got);
+    if (kube::uid_of(*object) != uid) return {};  // The watch will show the other one.
+  }
+  const auto build = parsed(object, memory);
+  if (!build.ok()) return {ReconcileResult::kError, build.error(), {}};
+  if ((*build)->deleting) {  // Everything of it goes with it.
+    release_slot(uid);
+    return {};
+  }
+  return decide_and_act(**build, *object, memory, stop);
 }
 
 Controller::Outcome Controller::decide_and_act(const api::ImageBuild& build, const kube::Json& object,
@@ -113,8 +156,17 @@ Controller::Outcome Controller::decide_and_act(const api::ImageBuild& build, con
   const auto seen = parts_.observer.observe(build, memory, stop);
   if (!seen.ok()) return {ReconcileResult::kError, seen.error(), {}};
   const build::Decision decision = build::reconcile(*seen);
+  if (const auto wait = may_wait(decision, build.status, memory)) {
+    settle_slot(build, decision.status);
+    return {ReconcileResult::kRequeueAfter, {}, *wait};
+  }
   if (decision.status != build.status) {
+    std::jthread ground;
+    if (Actor::needs_ground(decision, memory)) {
+      ground = std::jthread([&] { parts_.actor.lay_ground(decision, *seen, object, memory, stop); });
+    }
     const auto written = write_status(object, decision.status, memory, stop);
+    if (ground.joinable()) ground.join();
     if (!written.ok()) {
       if (written.error().is_not_found()) return {};
       if (written.error().is_conflict()) return {ReconcileResult::kRequeue, {}, {}};
@@ -125,12 +177,30 @@ Controller::Outcome Controller::decide_and_act(const api::ImageBuild& build, con
   settle_slot(build, decision.status);
   Acted acted = parts_.actor.act(decision, *seen, object, memory, stop);
   if (acted.decide_again) parts_.queue.add({build.ns, build.name});
+  if (!memory.made_pods.empty() || !memory.made_claims.empty() || !memory.made_records.empty()) {
+    acted.after = std::min<std::chrono::milliseconds>(acted.after.value_or(kWatchPatience), kWatchPatience);
+  }
   if (acted.error) return {ReconcileResult::kError, std::move(acted.error), acted.after};
   return {acted.after ? ReconcileResult::kRequeueAfter : ReconcileResult::kSuccess, {}, acted.after};
 }
 
+std::optional<std::chrono::milliseconds> Controller::may_wait(const build::Decision& decision,
+                                                              const api::ImageBuildStatus& before,
+                                                              const Recollection& memory) const {
+  const api::ImageBuildStatus& after = decision.status;
+  if (after == before || after.phase != before.phase || after.build != before.build || !only_tells(decision)) return {};
+  if (after.observed_generation != before.observed_generation || ready_reason(after) != ready_reason(before)) return {};
+  const kube::SteadyTime due = memory.written_at + parts_.status_pace, now = parts_.now();
+  if (memory.written_at == kube::SteadyTime{} || now >= due) return {};
+  auto wait = std::chrono::ceil<std::chrono::milliseconds>(due - now);
+  for (const build::Action& action : decision.actions) {
+    if (const auto* again = std::get_if<build::RequeueAfter>(&action)) wait = std::min(wait, again->delay);
+  }
+  return wait;
+}
+
 kube::ApiStatus Controller::write_status(const kube::Json& object, const api::ImageBuildStatus& status,
-                                         Recollection& memory, const std::stop_token& stop) {
+                                         Recollection& memory, const std::stop_token& stop) const {
   kube::Json wanted = object;
   wanted["status"] = kube::Json::parse(api::status_json(status));
   ASSIGN_OR_RETURN(kube::Json written, parts_.client.update_status(image_builds(), wanted, stop));
@@ -139,6 +209,7 @@ kube::ApiStatus Controller::write_status(const kube::Json& object, const api::Im
     parts_.log.info("a build changed its phase",
                     {{"build", kube::key_of(object).str()}, {"from", phase_of(object)}, {"to", phase_of(written)}});
   }
+  memory.written_at = parts_.now();
   memory.replaced_versions.insert(kube::resource_version_of(object));
   memory.written = std::make_shared<const kube::Json>(std::move(written));
   return std::monostate{};
@@ -164,9 +235,16 @@ void Controller::forget(const kube::ObjectKey& key) {
   if (uid.empty()) return;
   release_slot(uid);
   parts_.reports.forget(uid);
-  const std::vector<kube::Object> builds = parts_.inventory.builds();
-  const auto is_neighbour = [&](const kube::Object& object) { return kube::key_of(*object).ns == key.ns; };
-  if (std::ranges::none_of(builds, is_neighbour)) parts_.metrics.forget_namespace(key.ns);
+  if (parts_.inventory.builds_in(key.ns) == 0) parts_.metrics.forget_namespace(key.ns);
+  parts_.metrics.builds_running(parts_.slots.held());
+}
+
+// It has ended, and nothing of it is left in the cluster: nothing has to be remembered of it either.
+void Controller::settle(const kube::ObjectKey& key, const std::string& uid) {
+  parts_.metrics.know_namespace(key.ns);
+  recollections_.forget(key);
+  release_slot(uid);
+  parts_.reports.drop(uid);
   parts_.metrics.builds_running(parts_.slots.held());
 }
 

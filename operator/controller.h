@@ -34,6 +34,9 @@ struct ControllerParts {
   Metrics& metrics;
   const Log& log;
   int workers = 4;
+  // What only tells how a build goes on is written at most so often: one status instead of several.
+  std::chrono::milliseconds status_pace{1'000};
+  kube::SteadyClock now = [] { return std::chrono::steady_clock::now(); };
 };
 
 class Controller {
@@ -64,12 +67,21 @@ class Controller {
   Outcome decide_and_act(const api::ImageBuild& build, const kube::Json& object, Recollection& memory,
                          const std::stop_token& stop);
   // The newest that is known of the object: the copy of the watch, or our own write that the watch does not show yet.
-  kube::Object newest(const kube::ObjectKey& key, Recollection*& memory);
+  static kube::Object newest(const kube::Object& watched, Recollection& memory);
+  // Of a build that has ended the watch keeps next to nothing: all of it, from the API server.
+  kube::ApiResult<kube::Object> whole(const kube::ObjectKey& key, Recollection& memory,
+                                      const std::stop_token& stop) const;
+  static Result<std::shared_ptr<const api::ImageBuild>> parsed(const kube::Object& object, Recollection& memory);
+  // How long the decision's status may wait to be written; nothing when it must be now, or says nothing new.
+  std::optional<std::chrono::milliseconds> may_wait(const build::Decision& decision,
+                                                    const api::ImageBuildStatus& before,
+                                                    const Recollection& memory) const;
   kube::ApiStatus write_status(const kube::Json& object, const api::ImageBuildStatus& status, Recollection& memory,
-                               const std::stop_token& stop);
+                               const std::stop_token& stop) const;
   void settle_slot(const api::ImageBuild& build, const api::ImageBuildStatus& status);
   void release_slot(const std::string& uid);
   void forget(const kube::ObjectKey& key);
+  void settle(const kube::ObjectKey& key, const std::string& uid);
 
   const ControllerParts parts_;
   Recollections recollections_;

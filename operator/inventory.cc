@@ -11,13 +11,6 @@ namespace imagebuild::op {
 
 namespace {
 
-// A record's content is read when it is needed.
-kube::Json project_record(kube::Json record) {
-  return {{"metadata",
-           {{"ownerReferences", kube::at(record, {"metadata", "ownerReferences"})},
-            {"annotations", {{kPlannedByAnnotation, planned_by(record)}}}}}};
-}
-
 void collect(const std::map<kube::ObjectKey, kube::Object>& from, std::vector<kube::Object>& to) {
   for (const auto& [key, object] : from) to.push_back(object);
 }
@@ -44,16 +37,25 @@ std::string planned_by(const kube::Json& record) {
   return kube::text_at(record, {"metadata", "annotations", kPlannedByAnnotation});
 }
 
+kube::Json project_record(kube::Json record) {
+  return {{"metadata",
+           {{"name", kube::text_at(record, {"metadata", "name"})},
+            {"namespace", kube::text_at(record, {"metadata", "namespace"})},
+            {"ownerReferences", kube::at(record, {"metadata", "ownerReferences"})},
+            {"annotations", {{kPlannedByAnnotation, planned_by(record)}}}}}};
+}
+
 Inventory::Inventory(const kube::Client& client, InventoryOptions options) : options_(std::move(options)) {
   std::vector<std::string> namespaces = options_.namespaces;
   if (namespaces.empty()) namespaces.emplace_back();
   for (const std::string& ns : namespaces) {
-    kube::InformerOptions informer{.resource = image_builds(), .ns = ns};
+    kube::InformerOptions informer{.resource = image_builds(), .ns = ns, .project = project_build};
     informer.on_error = [this](const kube::ApiError& error) {
       if (options_.on_error) options_.on_error(image_builds(), error);
     };
     builds_.push_back(std::make_unique<kube::Informer>(client, std::move(informer),
                                                        [this](const kube::Object& before, const kube::Object& now) {
+                                                         count(before, now);
                                                          options_.on_change(kube::key_of(now ? *now : *before));
                                                        }));
     watch(client, kube::pods(), ns, &Kinds::pods, project_pod);
@@ -76,6 +78,15 @@ void Inventory::watch(const kube::Client& client, kube::Resource resource, const
   informers_.push_back(std::make_unique<kube::Informer>(
       client, std::move(informer),
       [this, kind](const kube::Object& before, const kube::Object& now) { index(kind, before, now); }));
+}
+
+void Inventory::count(const kube::Object& before, const kube::Object& now) {
+  if (before && now) return;
+  const std::string ns = kube::key_of(now ? *now : *before).ns;
+  const std::lock_guard lock(mutex_);
+  std::size_t& builds = builds_in_[ns];
+  builds += now ? 1 : -1;
+  if (builds == 0) builds_in_.erase(ns);
 }
 
 void Inventory::index(Members Kinds::*kind, const kube::Object& before, const kube::Object& now) {
@@ -128,6 +139,17 @@ std::vector<kube::Object> Inventory::builds() const {
     for (kube::Object& object : informer->list()) all.push_back(std::move(object));
   }
   return all;
+}
+
+std::size_t Inventory::builds_in(const std::string& ns) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = builds_in_.find(ns);
+  return found == builds_in_.end() ? 0 : found->second;
+}
+
+bool Inventory::owns_anything(const std::string& uid) const {
+  const std::lock_guard lock(mutex_);
+  return owned_.contains(uid);
 }
 
 Owned Inventory::owned_by(const std::string& uid) const {

@@ -25,6 +25,9 @@ kube::Resource storage_classes();
 inline constexpr const char* kPlannedByAnnotation = "imagebuild.dev/planned-by";
 std::string planned_by(const kube::Json& record);
 
+// What is kept of a record; its content is read when it is needed.
+kube::Json project_record(kube::Json record);
+
 struct InventoryOptions {
   std::vector<std::string> namespaces;  // Empty: all.
   // Something about this ImageBuild changed. Called on watch threads; must be quick.
@@ -51,9 +54,12 @@ class Inventory {
   bool has_synced() const;
   bool wait_for_sync(std::stop_token stop) const;  // False when stopped before.
 
+  // As project_build() keeps them.
   kube::Object build(const kube::ObjectKey& key) const;  // Null when there is none.
   std::vector<kube::Object> builds() const;              // In no order.
+  std::size_t builds_in(const std::string& ns) const;
   Owned owned_by(const std::string& uid) const;
+  bool owns_anything(const std::string& uid) const;
 
  private:
   using Members = std::map<kube::ObjectKey, kube::Object>;
@@ -62,11 +68,13 @@ class Inventory {
   };
   void watch(const kube::Client& client, kube::Resource resource, const std::string& ns, Members Kinds::*kind,
              std::function<kube::Json(kube::Json)> project);
+  void count(const kube::Object& before, const kube::Object& now);
   void index(Members Kinds::*kind, const kube::Object& before, const kube::Object& now);
 
   const InventoryOptions options_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Kinds> owned_;  // By the ImageBuild's UID.
+  std::map<std::string, std::size_t> builds_in_;  // By namespace.
   std::vector<std::unique_ptr<kube::Informer>> builds_;
   std::vector<std::unique_ptr<kube::Informer>> informers_;  // Of everything else.
 };

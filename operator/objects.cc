@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "api/reasons.h"
 #include "base/timestamp.h"
 #include "operator/pods/metadata.h"
 
@@ -196,7 +197,40 @@ Json states_of(const Json& statuses, std::initializer_list<std::string> names) {
   return result;
 }
 
+constexpr const char* kSettled = "settled";
+
+bool has_ended(const Json& build) {
+  const std::string phase = text_at(build, {"status", "phase"});
+  return phase == "Succeeded" || phase == "Failed" || phase == "Cancelled";
+}
+
+// A spec that an older operator called wrong is looked at again.
+bool is_called_wrong(const Json& build) {
+  const Json& conditions = at(build, {"status", "conditions"});
+  return conditions.is_array() && std::ranges::any_of(conditions, [](const Json& one) {
+           return text_at(one, {"reason"}) == api::reason::kInvalidSpec;
+         });
+}
+
+// The last decision was made for the spec as it is, and it was the last.
+bool asks_for_nothing(const Json& build) {
+  constexpr long long kNone = -1;
+  const long long generation = kube::number_at(build, {"metadata", "generation"}, kNone);
+  return generation != kNone && kube::number_at(build, {"status", "observedGeneration"}, kNone) == generation &&
+         has_ended(build) && !is_called_wrong(build) && at(build, {"metadata", "deletionTimestamp"}).is_null();
+}
+
 }  // namespace
+
+Json project_build(Json build) {
+  if (asks_for_nothing(build)) return {{kSettled, true}};
+  if (build.contains("metadata")) build["metadata"].erase("managedFields");
+  return build;
+}
+
+bool is_settled(const Json& build) {
+  return at(build, {kSettled}).is_boolean();
+}
 
 Result<build::Pod> pod_from(const Json& pod) {
   build::Pod result;

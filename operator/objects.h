@@ -25,6 +25,12 @@ void add_report(const kube::Json& pod, const api::Told& heard, build::Pod& to);
 // kCorrupt for a claim without our labels.
 Result<build::Claim> claim_from(const kube::Json& claim);
 
+// What an informer keeps of an ImageBuild: all but managedFields while there is something to do. Of one that is settled
+// only its name, namespace, UID and version: there may be many thousands of them.
+kube::Json project_build(kube::Json build);
+// Kept so: its build has ended, and the spec asks for nothing else. Only what it left behind may have to be cleaned up.
+bool is_settled(const kube::Json& build);
+
 // The parts of a pod or claim that the above and owner_of() read: what an informer keeps.
 kube::Json project_pod(kube::Json pod);
 kube::Json project_claim(kube::Json claim);

@@ -17,6 +17,16 @@ bool spec_changed(const api::ImageBuild& build) {
   return build.status.build.spec_digest != build.spec_digest;
 }
 
+// Adds what was made and is not shown yet.
+void add_made(MadeObjects& made, kube::SteadyTime now, std::vector<kube::Object>& to) {
+  std::erase_if(made, [&](const auto& entry) {
+    const auto& [name, one] = entry;
+    return now >= one.believed_until ||
+           std::ranges::any_of(to, [&](const kube::Object& shown) { return kube::key_of(*shown).name == name; });
+  });
+  for (const auto& [name, one] : made) to.push_back(one.object);
+}
+
 }  // namespace
 
 std::string preparing_pod(const build::Observed& seen) {
@@ -32,7 +42,7 @@ Result<build::Observed> Observer::observe(api::ImageBuild build, Recollection& m
   build::Observed seen;
   seen.build = std::move(build);
   seen.now = parts_.now();
-  const Owned owned = parts_.inventory.owned_by(seen.build.uid);
+  const Owned owned = owned_by(seen.build.uid, memory);
   read_pods(owned.pods, memory, seen);
   for (const kube::Object& object : owned.claims) {
     ASSIGN_OR_RETURN(build::Claim claim, claim_from(*object));
@@ -47,6 +57,15 @@ Result<build::Observed> Observer::observe(api::ImageBuild build, Recollection& m
   }
   for (const auto& [name, refused] : memory.refused) seen.refusals.push_back(refused.refusal);
   return seen;
+}
+
+Owned Observer::owned_by(const std::string& uid, Recollection& memory) const {
+  Owned owned = parts_.inventory.owned_by(uid);
+  const kube::SteadyTime now = parts_.steady_now();
+  add_made(memory.made_pods, now, owned.pods);
+  add_made(memory.made_claims, now, owned.claims);
+  add_made(memory.made_records, now, owned.records);
+  return owned;
 }
 
 void Observer::read_pods(const std::vector<kube::Object>& pods, const Recollection& memory,
@@ -68,7 +87,7 @@ Status Observer::read_plan(const Owned& owned, Recollection& memory, build::Obse
   const std::string name = build::record_name(seen.build, seen.build.status.build.generation);
   const auto record =
       std::ranges::find(owned.records, name, [](const kube::Object& object) { return kube::key_of(*object).name; });
-  seen.plan_recorded = record != owned.records.end() && planned_by(**record) == pod;
+  seen.plan_recorded = record != owned.records.end() && (planned_by(**record) == pod || memory.recorded_plan_of == pod);
   if (!memory.plan || memory.plan->pod != pod) {
     memory.plan.reset();
     const auto heard = parts_.reports.find(seen.build.uid, pod);

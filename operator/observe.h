@@ -21,6 +21,7 @@ struct ObserverParts {
   Reports& reports;
   Slots& slots;
   Clock now = system_clock_now;
+  kube::SteadyClock steady_now = [] { return std::chrono::steady_clock::now(); };
 };
 
 class Observer {
@@ -33,6 +34,7 @@ class Observer {
  private:
   void read_pods(const std::vector<kube::Object>& pods, const Recollection& memory, build::Observed& seen) const;
   Status read_plan(const Owned& owned, Recollection& memory, build::Observed& seen, std::stop_token stop) const;
+  Owned owned_by(const std::string& uid, Recollection& memory) const;
   bool slot_free(const api::ImageBuild& build) const;
 
   const ObserverParts parts_;

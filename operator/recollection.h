@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "api/image_build.h"
 #include "api/plan.h"
 #include "build/reconcile_state.h"
 #include "kube/informer.h"
@@ -31,13 +32,28 @@ struct KnownPlan {
   std::shared_ptr<const api::Plan> plan;
 };
 
+// Objects that were created and that no watch shows yet, by name.
+struct Made {
+  kube::Object object;  // As the inventory keeps it.
+  kube::SteadyTime believed_until{};
+};
+using MadeObjects = std::map<std::string, Made>;
+// So long a watch may take to show what was created; then it is taken for gone.
+inline constexpr std::chrono::seconds kWatchPatience{5};
+
 struct Recollection {
   std::string uid;
   // The object as the last write of its status left it, until the watch shows that or something newer: it stands for
   // any of the versions that it replaced.
   kube::Object written;
   std::set<std::string> replaced_versions;
+  kube::SteadyTime written_at{};
+  // What the object that it points to says.
+  kube::Object parsed_from;
+  std::shared_ptr<const api::ImageBuild> parsed;
+  MadeObjects made_pods, made_claims, made_records;
   std::optional<KnownPlan> plan;
+  std::string recorded_plan_of;                    // The pod whose plan this process has put into the record.
   std::map<std::string, RefusedCreation> refused;  // By the object's name.
   std::set<std::string> outcomes_read;             // Pods whose log was read (build::Pod::outcome_read).
   std::map<std::string, int> log_failures;         // Pods whose log could not be read, how often.

@@ -96,6 +96,11 @@ std::optional<Heard> Reports::find(const std::string& uid, const std::string& po
   return found == build->second.end() ? std::nullopt : std::optional(found->second);
 }
 
+void Reports::drop(const std::string& uid) {
+  const std::lock_guard lock(mutex_);
+  heard_.erase(uid);
+}
+
 void Reports::forget(const std::string& uid) {
   const std::lock_guard lock(mutex_);
   heard_.erase(uid);

@@ -47,6 +47,8 @@ class Reports {
   // keep, kNotFound for a build that was forgotten.
   Status tell(const std::string& uid, const std::string& pod, api::Told told);
   std::optional<Heard> find(const std::string& uid, const std::string& pod) const;
+  // What was heard of the build is not needed any more.
+  void drop(const std::string& uid);
   // The build is gone for good: what its pods still say is refused.
   void forget(const std::string& uid);
 
