@@ -37,6 +37,12 @@ def mirror() -> Registry:
     return Registry(storage(), readonly=True)
 
 
+def layer_tars(*names: str) -> list[pathlib.Path]:
+    """Layers of base_recipes.py as gzip-compressed tars, for who stacks an image of its own."""
+    with locked("bases"):
+        return [_layer_tar(name) for name in names]
+
+
 def ensure(names=tuple(IMAGES), say=lambda text: None) -> None:
     with locked("bases"):
         for name in names:
