@@ -15,7 +15,7 @@ bool same_type(const Object& a, const Object& b) {
 
 bool same(const Object& a, const Object& b) {
   return a.inode == b.inode && a.mode == b.mode && a.uid == b.uid && a.gid == b.gid && a.size_bytes == b.size_bytes &&
-         a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns && a.device == b.device && a.text == b.text;
+         a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns && a.text == b.text;
 }
 
 class Comparison {
@@ -37,21 +37,21 @@ class Comparison {
  private:
   // `was` is null when there was no folder: then everything in `is` is new.
   Status compare_folders(const Object* was, const Object& is, const std::string& path) {
-    const auto old_names = was != nullptr ? before_.children(*was) : std::span<const Object>();
-    const auto new_names = after_.children(is);
+    const auto old_names = was != nullptr ? Snapshot::children(*was) : std::span<const Object>();
+    const auto new_names = Snapshot::children(is);
     auto old_at = old_names.begin();
     auto new_at = new_names.begin();
     while (old_at != old_names.end() || new_at != new_names.end()) {
       const int order = old_at == old_names.end()   ? 1
                         : new_at == new_names.end() ? -1
-                                                    : before_.name(*old_at).compare(after_.name(*new_at));
+                                                    : old_at->name.compare(new_at->name);
       if (order < 0) {
         RETURN_IF_ERROR(removed(*old_at++, path));
       } else if (order > 0) {
-        RETURN_IF_ERROR(created(*new_at, join_path(path, after_.name(*new_at))));
+        RETURN_IF_ERROR(created(*new_at, join_path(path, new_at->name)));
         ++new_at;
       } else {
-        RETURN_IF_ERROR(compare(*old_at++, *new_at, join_path(path, after_.name(*new_at))));
+        RETURN_IF_ERROR(compare(*old_at++, *new_at, path));
         ++new_at;
       }
     }
@@ -60,9 +60,8 @@ class Comparison {
 
   Status removed(const Object& was, const std::string& folder) {
     if (was.phantom) return imagebuild::ok();
-    const std::string name(before_.name(was));
     LayerEntry entry;
-    entry.node.path = join_path(folder, ".wh." + name);
+    entry.node.path = join_path(folder, ".wh." + std::string(was.name));
     entry.node.mtime_s = epoch_s_;
     entries_.emplace(entry.node.path, std::move(entry));
     return imagebuild::ok();
@@ -74,10 +73,12 @@ class Comparison {
     return imagebuild::ok();
   }
 
-  Status compare(const Object& was, const Object& is, const std::string& path) {
+  Status compare(const Object& was, const Object& is, const std::string& folder) {
+    const bool changed = !same(was, is);
+    if (!changed && !S_ISDIR(is.mode)) return imagebuild::ok();
+    const std::string path = join_path(folder, is.name);
     if (masked_.contains(path)) return imagebuild::ok();
     const std::size_t entries = entries_.size();
-    const bool changed = !same(was, is);
     // The time of a phantom folder moves when the runtime's own names in it do; that alone does not make it real.
     const bool only_time = S_ISDIR(was.mode) && was.inode == is.inode && was.mode == is.mode && was.uid == is.uid &&
                            was.gid == is.gid && was.text == is.text;

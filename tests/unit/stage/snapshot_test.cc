@@ -132,6 +132,22 @@ TEST_F(SnapshotTest, LeavesExcludedPathsAndPhantomsOut) {
               ElementsAre("etc", "etc/hosts"));  // A step made it anew.
 }
 
+TEST_F(SnapshotTest, ManyThreadsFindWhatOneFinds) {
+  for (int i = 0; i < 300; ++i)
+    put(std::to_string(i % 7) + "/" + std::to_string(i % 31) + "/" + std::to_string(i), "x");
+  fs::create_hard_link(root_ / "0/0/0", root_ / "another name");
+  LiveRoot root = live();
+  const auto one = Snapshot::take(root, {}, 1);
+  const auto many = Snapshot::take(root, {}, 8);
+  ASSERT_TRUE(one.ok() && many.ok());
+  const auto entries = difference(*one, *many, root, 0);
+  ASSERT_TRUE(entries.ok());
+  EXPECT_TRUE(entries->empty());
+  EXPECT_EQ(one->content_bytes(), 300U);
+  EXPECT_EQ(many->content_bytes(), 300U);
+  EXPECT_EQ(many->newest_ctime_ns(), one->newest_ctime_ns());
+}
+
 TEST_F(SnapshotTest, RefusesFoldersWithoutEnd) {
   int at = ::open(root_.c_str(), O_RDONLY | O_DIRECTORY);
   for (int i = 0; i < 600; ++i) {
@@ -162,7 +178,7 @@ class Mutation {
     struct stat stat = {};
     if (::lstat(one.c_str(), &stat) != 0) return;
     std::error_code error;
-    switch (random_() % 12) {
+    switch (random_() % 14) {
       case 0:
         write(pick_folder() / name());
         break;
@@ -203,6 +219,12 @@ class Mutation {
       case 11:
         ::mkfifo((pick_folder() / name()).c_str(), 0600);
         break;
+      case 12:
+        if (S_ISREG(stat.st_mode)) replace(one, stat);
+        break;
+      case 13:
+        if (S_ISREG(stat.st_mode)) make_again(one, stat);
+        break;
     }
   }
 
@@ -220,7 +242,20 @@ class Mutation {
   }
   // The same size, the same time: only the ctime tells.
   void rewrite(const fs::path& path, const struct stat& stat) {
-    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW));
+    fill(UniqueFd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW)), stat);
+  }
+  // Another file takes the name, as editors and package managers do it.
+  void replace(const fs::path& path, const struct stat& stat) {
+    const fs::path fresh = root_ / "fresh";
+    fill(UniqueFd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL, stat.st_mode & 0777)), stat);
+    ::rename(fresh.c_str(), path.c_str());
+  }
+  // The file system may give the new file the inode of the old one.
+  void make_again(const fs::path& path, const struct stat& stat) {
+    ::unlink(path.c_str());
+    fill(UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL, stat.st_mode & 0777)), stat);
+  }
+  void fill(const UniqueFd& fd, const struct stat& stat) {
     const std::string bytes(static_cast<std::size_t>(stat.st_size), static_cast<char>('0' + random_() % 10));
     (void)!::pwrite(fd.get(), bytes.data(), bytes.size(), 0);
     const struct timespec times[2] = {stat.st_atim, stat.st_mtim};
@@ -231,7 +266,7 @@ class Mutation {
 };
 
 class SnapshotProperty : public SnapshotTest, public ::testing::WithParamInterface<unsigned> {};
-INSTANTIATE_TEST_SUITE_P(Seeds, SnapshotProperty, ::testing::Range(1U, 41U));
+INSTANTIATE_TEST_SUITE_P(Seeds, SnapshotProperty, ::testing::Range(1U, 61U));
 
 TEST_P(SnapshotProperty, TheLayerOnTheOldTreeGivesTheNewTree) {
   Mutation mutation(root_, GetParam());
@@ -241,11 +276,11 @@ TEST_P(SnapshotProperty, TheLayerOnTheOldTreeGivesTheNewTree) {
   ASSERT_EQ(std::system(("cp -a " + root_.string() + " " + copy_.string()).c_str()), 0);
 
   LiveRoot root = live();
-  const auto before = Snapshot::take(root);
+  const auto before = Snapshot::take(root, {}, 1);
   ASSERT_TRUE(before.ok());
   wait_for_next_tick(*before);
   for (int i = 0; i < 25; ++i) mutation.step();
-  const auto after = Snapshot::take(root);
+  const auto after = Snapshot::take(root, {}, 4);  // How many threads walk makes no difference.
   ASSERT_TRUE(after.ok());
   auto entries = difference(*before, *after, root, 0);
   ASSERT_TRUE(entries.ok()) << entries.error().message;
