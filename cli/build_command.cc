@@ -1,16 +1,19 @@
 #include "cli/build_command.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <mutex>
 
 #include "api/volume.h"
 #include "base/file.h"
+#include "builder/cache/folder_store.h"
+#include "builder/cache/stage_results.h"
+#include "builder/cache/step_inputs.h"
 #include "builder/prepare/images.h"
 #include "builder/source/trees.h"
 #include "builder/stage/stage.h"
@@ -25,8 +28,6 @@
 #include "cli/secrets.h"
 #include "cli/signals.h"
 #include "cli/ssh_sources.h"
-#include "cli/stage_cache.h"
-#include "cli/stage_key.h"
 #include "cli/step_label.h"
 #include "cli/store.h"
 #include "cli/summary.h"
@@ -39,8 +40,8 @@ namespace volume = api::volume;
 
 namespace {
 
-// Of the results of stages that the store keeps.
-constexpr std::uint64_t kMaxStageBytes = 10ULL << 30;
+// Of the results of steps and stages that the store keeps.
+constexpr std::uint64_t kMaxCacheBytes = 10ULL << 30;
 
 ProgressMode progress_mode(const BuildOptions& options, const Environment& environment) {
   if (options.progress != ProgressMode::kAuto) return options.progress;
@@ -80,20 +81,19 @@ bool has_container_stage(const api::Plan& plan) {
   return std::ranges::any_of(plan.stages, [](const api::PlanStage& stage) { return stage.needs_container; });
 }
 
-// What made a result: another program may make another one.
-Result<std::string> builder_identity(archive::Compression compression) {
-  std::string identity = std::to_string(static_cast<int>(compression));
-  std::vector<fs::path> programs = {"/proc/self/exe"};
-  if (const Result<fs::path> stage_program = find_stage_program(); stage_program.ok()) {
-    programs.push_back(*stage_program);
-  }
-  for (const fs::path& program : programs) {
-    struct stat stat {};
-    if (::stat(program.c_str(), &stat) != 0) return system_error(program.string(), errno);
-    identity += " " + std::to_string(stat.st_size) + "@" + std::to_string(stat.st_mtim.tv_sec) + "." +
-                std::to_string(stat.st_mtim.tv_nsec);
-  }
-  return identity;
+// Another program may make another result. The stage program has all that makes one; without it there is only what this
+// program computes itself.
+Result<std::string> builder_identity() {
+  const Result<fs::path> stage_program = find_stage_program();
+  return builder::builder_identity(stage_program.ok() ? *stage_program : fs::path("/proc/self/exe"));
+}
+
+// Seconds since 1970; 0 when it cannot be told.
+std::int64_t machine_started_s() {
+  const Result<std::string> text = read_file("/proc/stat", 1U << 20);
+  if (!text.ok()) return 0;
+  const std::size_t at = text->find("\nbtime ");
+  return at == std::string::npos ? 0 : std::atoll(text->c_str() + at + 7);
 }
 
 // How a build ended, when nothing of the machine failed.
@@ -124,7 +124,6 @@ class Build {
       return builder::open_image(registries->client(), name, transfers_.get_token());
     };
     ASSIGN_OR_RETURN(const Store store, Store::open(options_.store));
-    StageCache(store).trim(kMaxStageBytes);
     store.collect_leftovers([&](const fs::path& build) { remove_leftover_containers(build, processes_); });
     ASSIGN_OR_RETURN(const BuildFolder folder, store.new_build());
     volume_ = folder.path() / "volume";
@@ -132,14 +131,33 @@ class Build {
     fs::create_directories(volume_ / "bases", error);
     if (error) return system_error(volume_.string(), error.value());
 
+    RETURN_IF_ERROR(open_caches(store));
     RETURN_IF_ERROR(prepare(open_image, ending.prepared));
     RETURN_IF_ERROR(fetch_trees(open_image, registries->transport(), ending.prepared));
     RETURN_IF_ERROR(run_all_stages(store, folder, open_image, ending));
+    trim_cache();
     if (ending.failure) return ok();
     return publish(open_image, registries->client(), ending);
   }
 
  private:
+  Status open_caches(const Store& store) {
+    ASSIGN_OR_RETURN(builder::FolderStore cache,
+                     builder::FolderStore::open({store.folder() / "cache", machine_started_s()}));
+    cache_.emplace(std::move(cache));
+    if (!options_.no_cache) caches_.from = {&*cache_};
+    caches_.to = {&*cache_};
+    caches_.scope = fs::absolute(options_.source.context).string();
+    return ok();
+  }
+
+  void trim_cache() const {
+    if (!has_kept_) return;
+    if (const auto pruned = cache_->prune({kMaxCacheBytes, 0}); !pruned.ok()) {
+      progress_.show(Warning{"the cache cannot be trimmed: " + pruned.error().message});
+    }
+  }
+
   Status prepare(const builder::OpenImage& open_image, builder::Prepared& prepared) {
     builder::PrepareRequest request;
     request.context = options_.source.context;
@@ -151,6 +169,7 @@ class Build {
     request.named_contexts = builder::images_by_name(options_.source.build_contexts);
     request.run = options_.source.run;
     request.volume = volume_;
+    request.for_cache = true;
     ASSIGN_OR_RETURN(prepared, shown(progress_, "[internal] load Dockerfile and context, resolve base images",
                                      [&] { return builder::prepare(request, open_image, processes_); }));
     if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
@@ -216,10 +235,10 @@ class Build {
       runtime.emplace(std::move(settings), secrets_, processes_);
     }
     done_.resize(plan.stages.size());
-    ASSIGN_OR_RETURN(builder_, builder_identity(options_.compression));
+    ASSIGN_OR_RETURN(builder_, builder_identity());
     const ImagePool images(store, plan, open_image, volume_, progress_);
     const RunStage run_one = [&](int stage, std::stop_token stop) -> Result<api::StageReport> {
-      return get(plan, stage, store, images, runtime, std::move(stop));
+      return get(plan, stage, images, runtime, std::move(stop));
     };
     Result<StagesOutcome> outcome = run_stages(plan, options_.parallel, run_one, stop_);
     if (!outcome.ok() || outcome->failure) transfers_.request_stop();  // No base image is waited for any more.
@@ -234,33 +253,45 @@ class Build {
   }
 
   // The stage's result: kept from an earlier build, or made now and kept for later ones.
-  Result<api::StageReport> get(const api::Plan& plan, int stage, const Store& store, const ImagePool& images,
+  Result<api::StageReport> get(const api::Plan& plan, int stage, const ImagePool& images,
                                std::optional<LocalRuntime>& runtime, std::stop_token stop) {
-    const StageCache cache(store);
+    const builder::StageResults results(plan, caches_);
     const fs::path folder = volume_ / volume::stage_folder(stage);
-    // Without a key (a file that cannot be read) the stage is run, and says better what is wrong.
-    const Result<oci::Digest> key = stage_key(plan, stage, key_inputs());
-    if (key.ok() && !options_.no_cache) {
-      if (std::optional<api::StageReport> kept = cache.take(*key, folder)) {
+    // Without inputs (a file that cannot be read) the stage is run, and says better what is wrong.
+    const Result<build::StageInputs> inputs = builder::stage_inputs(plan, stage, input_places());
+    std::string changed;
+    if (inputs.ok()) {
+      ASSIGN_OR_RETURN(builder::Restored restored, results.restore(stage, *inputs, folder, stop));
+      for (const Error& error : restored.warnings) progress_.show(Warning{"a cache is not used: " + error.message});
+      if (restored.report) {
         progress_.show(StageCached{stage});
-        return note_done(stage, std::move(*kept));
+        return note_done(stage, std::move(*restored.report));
       }
+      if (restored.change) changed = restored.change->what;
     }
-    ASSIGN_OR_RETURN(api::StageReport report, run_showing(plan, stage, images, runtime, std::move(stop)));
+    ASSIGN_OR_RETURN(api::StageReport report, run_showing(plan, stage, changed, images, runtime, stop));
     if (report.failure) return report;
-    // Whoever changed the context meanwhile has made the key one of something else.
-    const Result<oci::Digest> key_now = stage_key(plan, stage, key_inputs());
-    if (key.ok() && key_now.ok() && *key == *key_now) {
-      if (const Status kept = cache.keep(*key, folder); !kept.ok()) {
-        progress_.show(Warning{"the result of a stage cannot be kept for the next build: " + kept.error().message});
-      }
-    }
+    if (inputs.ok()) keep(plan, stage, *inputs, report, folder, stop);
     return note_done(stage, std::move(report));
   }
 
-  StageKeyInputs key_inputs() {
+  // Whoever changed the context meanwhile has made the inputs those of something else: then nothing is kept.
+  void keep(const api::Plan& plan, int stage, const build::StageInputs& inputs, const api::StageReport& report,
+            const fs::path& folder, const std::stop_token& stop) {
+    const Result<build::StageInputs> inputs_now = builder::stage_inputs(plan, stage, input_places());
+    if (!inputs_now.ok() || *inputs_now != inputs) return;
+    const bool ran_commands = plan.stages[static_cast<std::size_t>(stage)].needs_container;
+    const Status kept = builder::StageResults(plan, caches_).keep(stage, inputs, report, folder, ran_commands, stop);
+    if (kept.ok()) {
+      has_kept_ = true;
+    } else if (kept.error().code != ErrorCode::kCancelled) {
+      progress_.show(Warning{"the result of a stage cannot be kept for the next build: " + kept.error().message});
+    }
+  }
+
+  builder::InputPlaces input_places() {
     const std::lock_guard lock(mutex_);
-    return StageKeyInputs{volume_, done_, builder_};
+    return builder::InputPlaces{volume_, done_, builder_, options_.compression};
   }
 
   api::StageReport note_done(int stage, api::StageReport report) {
@@ -269,13 +300,13 @@ class Build {
     return report;
   }
 
-  Result<api::StageReport> run_showing(const api::Plan& plan, int stage, const ImagePool& images,
+  Result<api::StageReport> run_showing(const api::Plan& plan, int stage, std::string changed, const ImagePool& images,
                                        std::optional<LocalRuntime>& runtime, std::stop_token stop) {
     std::vector<fs::path> layers;
     if (const api::BaseImage* const root = api::root_image(plan, stage)) {
       ASSIGN_OR_RETURN(layers, images.wait_for(static_cast<int>(root - plan.images.data()), stop));
     }
-    progress_.show(StageStarted{stage});
+    progress_.show(StageStarted{stage, std::move(changed)});
     const auto on_event = [&](const api::StageEvent& event) { progress_.show(StageProgress{stage, event}); };
     const auto run = [&]() -> Result<api::StageReport> {
       if (plan.stages[static_cast<std::size_t>(stage)].needs_container) {
@@ -346,7 +377,10 @@ class Build {
   SystemProcessRunner processes_;
   std::map<std::string, std::string> secrets_;
   std::map<std::string, SshSource> ssh_;
-  std::string builder_;  // StageKeyInputs::builder
+  std::string builder_;  // InputPlaces::builder
+  std::optional<builder::FolderStore> cache_;
+  builder::CachePlaces caches_;
+  std::atomic<bool> has_kept_ = false;
   std::mutex mutex_;
   std::vector<std::optional<api::StageReport>> done_;  // By stage. Guarded by mutex_.
   fs::path volume_;

@@ -29,28 +29,30 @@ Json plan_json(const api::Plan& plan) {
 }
 
 Json step_json(const api::PlanStage& stage, const api::StageEvent& event) {
-  return std::visit(
-      Overloaded{
-          [&](const api::StepStarted& it) -> Json {
-            const api::Step& step = stage.steps[static_cast<std::size_t>(it.step)];
-            return {{"event", "stepStarted"},
-                    {"stage", stage.name},
-                    {"step", it.step},
-                    {"line", step.at.line},
-                    {"text", step.text}};
-          },
-          [&](const api::StepOutput& it) -> Json {
-            return {{"event", "stepOutput"},
-                    {"stage", stage.name},
-                    {"step", it.step},
-                    {"stream", it.stream},
-                    {"data", it.data}};
-          },
-          [&](const api::StepDone& it) -> Json {
-            return {{"event", "stepDone"}, {"stage", stage.name}, {"step", it.step}, {"layerBytes", it.layer_bytes}};
-          },
-          [](const api::StageDone&) -> Json { return nullptr; }},
-      event);
+  return std::visit(Overloaded{[&](const api::StepStarted& it) -> Json {
+                                 const api::Step& step = stage.steps[static_cast<std::size_t>(it.step)];
+                                 return {{"event", "stepStarted"},
+                                         {"stage", stage.name},
+                                         {"step", it.step},
+                                         {"line", step.at.line},
+                                         {"text", step.text}};
+                               },
+                               [&](const api::StepOutput& it) -> Json {
+                                 return {{"event", "stepOutput"},
+                                         {"stage", stage.name},
+                                         {"step", it.step},
+                                         {"stream", it.stream},
+                                         {"data", it.data}};
+                               },
+                               [&](const api::StepDone& it) -> Json {
+                                 return {{"event", "stepDone"},
+                                         {"stage", stage.name},
+                                         {"step", it.step},
+                                         {"layerBytes", it.layer_bytes},
+                                         {"cached", it.cached}};
+                               },
+                               [](const api::StageDone&) -> Json { return nullptr; }},
+                    event);
 }
 
 Json built_json(const ImageBuilt& built) {
@@ -124,7 +126,9 @@ void JsonView::show(const Event& event, Elapsed now) {
             return {{"event", "jobFailed"}, {"job", it.job}, {"message", it.message}};
           },
           [&](const StageStarted& it) -> Json {
-            return {{"event", "stageStarted"}, {"stage", stage_of(it.stage).name}};
+            Json json = {{"event", "stageStarted"}, {"stage", stage_of(it.stage).name}};
+            if (!it.changed.empty()) json["changed"] = it.changed;
+            return json;
           },
           [&](const StageProgress& it) -> Json { return step_json(stage_of(it.stage), it.event); },
           [&](const StageEnded& it) -> Json {

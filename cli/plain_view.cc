@@ -60,7 +60,7 @@ void PlainView::on_step(int stage, const api::StageEvent& event, Elapsed now) {
                         [&](const api::StepDone& done) {
                           if (state.step != done.step) return;
                           end_output(state.work, now);
-                          say(state.work, "DONE " + seconds_text(now - state.work.started));
+                          say(state.work, done.cached ? "CACHED" : "DONE " + seconds_text(now - state.work.started));
                           state.step = -1;
                         },
                         [](const api::StageDone&) {}},
@@ -98,7 +98,12 @@ void PlainView::show(const Event& event, Elapsed now) {
                         [&](const JobFailed& job) {
                           say(jobs_[job.job], job.message.empty() ? "CANCELED" : "ERROR: " + printable(job.message));
                         },
-                        [&](const StageStarted& started) { stages_[started.stage]; },
+                        [&](const StageStarted& started) {
+                          stages_[started.stage];
+                          if (started.changed.empty()) return;
+                          Work work;
+                          begin(work, changed_label(*plan_, started.stage, started.changed), now);
+                        },
                         [&](const StageProgress& progress) { on_step(progress.stage, progress.event, now); },
                         [&](const StageEnded& ended) {
                           Stage& state = stages_[ended.stage];

@@ -47,6 +47,7 @@ struct JobFailed {
 
 struct StageStarted {
   int stage = 0;
+  std::string changed;  // What is different since the last build ("src/main.c changed"); empty when that is not known.
 };
 struct StageProgress {
   int stage = 0;

@@ -71,6 +71,10 @@ std::string from_label(const api::Plan& plan, int stage) {
          short_reference(plan.images[static_cast<std::size_t>(image->image)].reference);
 }
 
+std::string changed_label(const api::Plan& plan, int stage, const std::string& changed) {
+  return "[" + stage_title(plan, stage) + "] is built again: " + changed;
+}
+
 std::string seconds_text(std::chrono::milliseconds time) {
   return fixed(static_cast<double>(time.count()) / 1000.0, 1) + "s";
 }

@@ -23,6 +23,9 @@ std::string step_label(const api::Plan& plan, int stage, int step);
 // "[build 1/5] FROM docker.io/library/debian:12"; the digest is cut to what a person can compare.
 std::string from_label(const api::Plan& plan, int stage);
 
+// "[build] is built again: src/main.c changed".
+std::string changed_label(const api::Plan& plan, int stage, const std::string& changed);
+
 // "0.4s", "12.3s", "125.0s".
 std::string seconds_text(std::chrono::milliseconds time);
 // "512 B", "1.4 kB", "23.1 MB": powers of ten, as registries and disks count.

@@ -1,11 +1,15 @@
 #include "cli/store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <random>
+
+#include "base/file.h"
 
 namespace imagebuild::cli {
 
@@ -24,6 +28,16 @@ std::string random_name() {
 void remove_tree(const fs::path& path) {
   std::error_code ignored;  // What cannot be removed now is tried again by the next build.
   fs::remove_all(path, ignored);
+}
+
+// Nothing when it is held and `operation` says not to wait.
+Result<std::optional<UniqueFd>> lock_store(const fs::path& store, int operation) {
+  ASSIGN_OR_RETURN(UniqueFd fd, open_file(store / "in-use", O_RDWR | O_CREAT));
+  while (::flock(fd.get(), operation) != 0) {
+    if (errno == EWOULDBLOCK) return std::optional<UniqueFd>();
+    if (errno != EINTR) return system_error((store / "in-use").string(), errno);
+  }
+  return std::optional(std::move(fd));
 }
 
 }  // namespace
@@ -45,7 +59,7 @@ Result<Store> Store::open(const fs::path& folder) {
   const fs::path absolute = fs::absolute(folder, error);
   if (error) return system_error(folder.string(), error.value());
   const bool is_new = !fs::exists(absolute, error);
-  for (const char* kind : {"layers", "indexes", "stages", "caches", "tmp", "locks", "builds"}) {
+  for (const char* kind : {"layers", "indexes", "caches", "used", "tmp", "locks", "builds"}) {
     fs::create_directories(absolute / kind, error);
     if (error) {
       return system_error("the store " + folder.string() + " cannot be used (choose another with --store)",
@@ -82,10 +96,22 @@ void Store::collect_leftovers(const std::function<void(const fs::path& build)>& 
 }
 
 Result<BuildFolder> Store::new_build() const {
+  ASSIGN_OR_RETURN(std::optional<UniqueFd> store_lock, lock_store(folder_, LOCK_SH));
   const fs::path path = folder_ / "builds" / random_name();
   ASSIGN_OR_RETURN(LockFile lock, LockFile::acquire(path.string() + ".lock", {}));
   if (::mkdir(path.c_str(), 0700) != 0) return system_error(path.string(), errno);
-  return BuildFolder(path, std::move(lock));
+  return BuildFolder(path, std::move(lock), std::move(*store_lock));
+}
+
+Result<std::optional<UniqueFd>> Store::try_lock_alone() const {
+  return lock_store(folder_, LOCK_EX | LOCK_NB);
+}
+
+void Store::note_use(const std::vector<oci::Digest>& chain) const {
+  for (auto layer = chain.rbegin(); layer != chain.rend(); ++layer) {  // Those below go last.
+    const Result<UniqueFd> mark = open_file(at("used", *layer), O_WRONLY | O_CREAT);
+    if (mark.ok()) ::futimens(mark->get(), nullptr);
+  }
 }
 
 }  // namespace imagebuild::cli

@@ -3,10 +3,12 @@
 //
 //   layers/<chain id>/        a layer as overlay wants it, to be stacked on the layers of the chain below it
 //   indexes/<chain id>.index  archive::TreeIndex of the image with that topmost layer
-//   stages/<key>/             the result of a stage (stage_cache.h)
-//   caches/<digest of id>/    a cache of RUN --mount=type=cache (builder/stage/cache_copies.h); never trimmed
+//   cache/                    results of steps and stages (builder/cache/folder_store.h)
+//   caches/<digest of id>/    a cache of RUN --mount=type=cache (builder/stage/cache_copies.h)
+//   used/<chain id>           an empty file; its times say when the layer was used last
 //   tmp/<name>/               one of these that is being made under locks/<name>
 //   builds/<id>/              a build's own folder, while builds/<id>.lock is held
+//   in-use                    held shared by builds, alone by whoever removes what they could be using
 //
 // The chain id (OCI image-spec, config.md#layer-chainid) names a layer together with everything below it.
 #pragma once
@@ -18,9 +20,10 @@
 #include <string>
 #include <vector>
 
+#include "base/lock_file.h"
 #include "base/process.h"
 #include "base/result.h"
-#include "cli/lock_file.h"
+#include "base/unique_fd.h"
 #include "oci/digest.h"
 
 namespace imagebuild::cli {
@@ -32,8 +35,12 @@ std::vector<oci::Digest> chain_ids(const std::vector<oci::Digest>& diff_ids);
 // must be unmounted before.
 class BuildFolder {
  public:
-  BuildFolder(std::filesystem::path path, LockFile lock) : path_(std::move(path)), lock_(std::move(lock)) {}
-  BuildFolder(BuildFolder&& other) noexcept : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
+  BuildFolder(std::filesystem::path path, LockFile lock, UniqueFd store_lock)
+      : path_(std::move(path)), lock_(std::move(lock)), store_lock_(std::move(store_lock)) {}
+  BuildFolder(BuildFolder&& other) noexcept
+      : path_(std::exchange(other.path_, {})),
+        lock_(std::move(other.lock_)),
+        store_lock_(std::move(other.store_lock_)) {}
   BuildFolder& operator=(BuildFolder&&) = delete;
   ~BuildFolder();
   const std::filesystem::path& path() const { return path_; }
@@ -43,6 +50,7 @@ class BuildFolder {
  private:
   std::filesystem::path path_;
   LockFile lock_;
+  UniqueFd store_lock_;  // Shared.
 };
 
 class Store {
@@ -54,16 +62,22 @@ class Store {
   // such build folder first (its containers may have to go). Failures are left for the next time.
   void collect_leftovers(const std::function<void(const std::filesystem::path& build)>& before_removal) const;
 
+  // Waits while somebody has the store alone.
   Result<BuildFolder> new_build() const;
+  // Until the end of its life no build begins; nothing when one runs.
+  Result<std::optional<UniqueFd>> try_lock_alone() const;
 
   std::filesystem::path layer(const oci::Digest& chain_id) const { return at("layers", chain_id); }
   std::filesystem::path index(const oci::Digest& chain_id) const {
     return folder_ / "indexes" / (std::string(chain_id.hex()) + ".index");
   }
   std::filesystem::path unpacking(const oci::Digest& chain_id) const { return at("tmp", chain_id); }
+  std::filesystem::path layers_folder() const { return folder_ / "layers"; }
+  std::filesystem::path indexes_folder() const { return folder_ / "indexes"; }
   std::filesystem::path caches_folder() const { return folder_ / "caches"; }
-  std::filesystem::path stages_folder() const { return folder_ / "stages"; }
-  std::filesystem::path stage(const oci::Digest& key) const { return at("stages", key); }
+  std::filesystem::path used_marks_folder() const { return folder_ / "used"; }
+  // Remembers that these layers are used now.
+  void note_use(const std::vector<oci::Digest>& chain) const;
   // Held while something of this name is made in unpacking().
   Result<std::optional<LockFile>> try_lock(const oci::Digest& name) const {
     return LockFile::try_acquire(at("locks", name));

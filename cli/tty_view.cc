@@ -94,7 +94,7 @@ void TtyView::on_step(int stage, const api::StageEvent& event, Elapsed now) {
                         [&](const api::StepDone& it) {
                           const Work* const work = find(Work::Kind::kStep, stage);
                           if (work != nullptr && work->step == it.step) {
-                            end(Work::Kind::kStep, stage, Ending::kDone, now);
+                            end(Work::Kind::kStep, stage, it.cached ? Ending::kCached : Ending::kDone, now);
                           }
                         },
                         [](const api::StageDone&) {}},
@@ -121,7 +121,11 @@ void TtyView::show(const Event& event, Elapsed now) {
                         [&](const JobFailed& it) {
                           end(Work::Kind::kJob, it.job, it.message.empty() ? Ending::kStopped : Ending::kFailed, now);
                         },
-                        [](const StageStarted&) {}, [&](const StageProgress& it) { on_step(it.stage, it.event, now); },
+                        [&](const StageStarted& it) {
+                          if (it.changed.empty()) return;
+                          finished_.push_back(" => " + printable(changed_label(*plan_, it.stage, it.changed)));
+                        },
+                        [&](const StageProgress& it) { on_step(it.stage, it.event, now); },
                         [&](const StageEnded& it) {
                           const bool failed = it.outcome == StageEnded::Outcome::kFailed;
                           end(Work::Kind::kStep, it.stage, failed ? Ending::kFailed : Ending::kStopped, now);

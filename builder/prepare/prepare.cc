@@ -197,6 +197,11 @@ bool takes_from_context(const api::Plan& plan) {
   });
 }
 
+// Only what runs commands gains from layers that nobody else needs.
+void keep_layers_for_cache(api::Plan& plan) {
+  for (api::PlanStage& stage : plan.stages) stage.cache_layers = stage.needs_container && !stage.keep_layers;
+}
+
 }  // namespace
 
 Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_image, ProcessRunner& processes) {
@@ -208,6 +213,8 @@ Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_im
   Prepared prepared;
   ASSIGN_OR_RETURN(const dockerfile::IgnoreRules ignore, read_ignore_rules(request, context, source));
   ASSIGN_OR_RETURN(prepared.plan, solve(request, source, epoch_s, ignore, open_image));
+  prepared.plan.epoch_is_given = request.epoch_s.has_value();
+  if (request.for_cache) keep_layers_for_cache(prepared.plan);
   prepared.context_folder = context.folder();
   prepared.dockerfile_text = source.text;
 

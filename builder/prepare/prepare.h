@@ -32,6 +32,7 @@ struct PrepareRequest {
       epoch_s;  // SOURCE_DATE_EPOCH; absent: the context's commit time if it is a Git work tree, else 0.
   // Copy a folder's content to context/context.tar, for stages that cannot see the folder itself.
   bool copy_context = false;
+  bool for_cache = false;        // A cache keeps what steps make: container stages leave layers for it.
   std::filesystem::path volume;  // Where the context's index (and tar, for a tar context) and plan.json go.
   // Nobody vouches for the context: the Dockerfile and its ignore file come from inside it, by links too, or from
   // `dockerfile_text`.

@@ -102,7 +102,7 @@ Status IndexStage::put(const LayerEntries& entries, std::stop_token) {
   return imagebuild::ok();
 }
 
-Result<StageRoot::Run> IndexStage::run(const api::RunStep&, const std::function<void(int, std::string_view)>&,
+Result<StageRoot::Run> IndexStage::run(const api::RunStep&, bool, const std::function<void(int, std::string_view)>&,
                                        std::stop_token) {
   return Error{ErrorCode::kInternal, "a RUN needs a container, but the plan has none for this stage"};
 }

@@ -20,8 +20,8 @@ class IndexStage final : public StageRoot {
   const TreeView& view() const override { return *view_; }
   Status add_layer(const std::filesystem::path& stage_folder, const api::LayerReport& layer) override;
   Status put(const LayerEntries& entries, std::stop_token stop) override;
-  Result<Run> run(const api::RunStep& step, const std::function<void(int, std::string_view)>& on_output,
-                  std::stop_token stop) override;
+  Result<Run> run(const api::RunStep& step, bool keep_entries,
+                  const std::function<void(int, std::string_view)>& on_output, std::stop_token stop) override;
   Result<std::uint64_t> content_bytes() override { return index_.content_bytes(); }
 
  private:

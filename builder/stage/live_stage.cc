@@ -49,11 +49,11 @@ Status LiveStage::make_working_dir(const api::RunStep& step, std::stop_token sto
   return apply_entries(folders, root_.fd(), stop);
 }
 
-Result<StageRoot::Run> LiveStage::run(const api::RunStep& step,
+Result<StageRoot::Run> LiveStage::run(const api::RunStep& step, bool keep_entries,
                                       const std::function<void(int, std::string_view)>& on_output,
                                       std::stop_token stop) {
   std::optional<Snapshot> before = std::exchange(last_, std::nullopt);
-  if (settings_.keep_layers) {
+  if (keep_entries) {
     if (!before) {
       ASSIGN_OR_RETURN(before, Snapshot::take(root_));
     }
@@ -71,7 +71,7 @@ Result<StageRoot::Run> LiveStage::run(const api::RunStep& step,
                          *private_mounts_};
   Run run;
   ASSIGN_OR_RETURN(run.result, run_step(step, places, on_output, stop, settings_.stop_now));
-  if (run.result.failure || !settings_.keep_layers) return run;
+  if (run.result.failure || !keep_entries) return run;
   const auto on_socket = [&](const std::string& path) {
     on_output(2, "warning: the socket " + shown(path) + " cannot be kept in an image and is left out\n");
   };

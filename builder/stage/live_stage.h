@@ -19,7 +19,6 @@ struct LiveStageSettings {
   std::string root_folder = "/";
   MountPlaces mounts;  // What it names outlives the stage.
   api::RunSettings run;
-  bool keep_layers = false;  // Without it no snapshot is taken.
   std::int64_t epoch_s = 0;
   std::stop_token stop_now;
 };
@@ -32,8 +31,8 @@ class LiveStage final : public StageRoot {
   const TreeView& view() const override { return root_; }
   Status add_layer(const std::filesystem::path& stage_folder, const api::LayerReport& layer) override;
   Status put(const LayerEntries& entries, std::stop_token stop) override;
-  Result<Run> run(const api::RunStep& step, const std::function<void(int, std::string_view)>& on_output,
-                  std::stop_token stop) override;
+  Result<Run> run(const api::RunStep& step, bool keep_entries,
+                  const std::function<void(int, std::string_view)>& on_output, std::stop_token stop) override;
   Result<std::uint64_t> content_bytes() override;
 
  private:

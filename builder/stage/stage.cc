@@ -43,7 +43,8 @@ class StageWork {
 
   Status run(StageRoot& root) {
     RETURN_IF_ERROR(add_parents_layers(root));
-    for (std::size_t i = 0; i < stage_.steps.size(); ++i) {
+    ASSIGN_OR_RETURN(const std::size_t done, replay(root));
+    for (std::size_t i = done; i < stage_.steps.size(); ++i) {
       step_ = static_cast<int>(i);
       log_.clear();
       exit_status_ = 0;
@@ -97,6 +98,29 @@ class StageWork {
     return imagebuild::ok();
   }
 
+  // Puts in place what a cache had, and returns how many steps that were.
+  Result<std::size_t> replay(StageRoot& root) {
+    const std::filesystem::path folder = folder_of(job_);
+    const Result<std::string> text = read_file(folder / volume::kReplay, kMaxReportBytes);
+    if (!text.ok() && text.error().code == ErrorCode::kNotFound) return std::size_t{0};
+    if (!text.ok()) return text.error();
+    ASSIGN_OR_RETURN(api::StageReport cached, api::StageReport::parse(*text));
+    const int done = std::min(cached.cached_steps, static_cast<int>(stage_.steps.size()));
+    auto layer = cached.layers.begin();
+    for (step_ = 0; step_ < done; ++step_) {
+      emit(api::StepStarted{step_});
+      std::uint64_t layer_bytes = 0;
+      for (; layer != cached.layers.end() && layer->step == step_; ++layer) {
+        RETURN_IF_ERROR(root.add_layer(folder, *layer).in("a layer that a cache kept"));
+        layer_bytes = layer->uncompressed_bytes;
+      }
+      emit(api::StepDone{step_, layer_bytes, true});
+    }
+    report_.layers = std::move(cached.layers);
+    report_.cached_steps = done;
+    return static_cast<std::size_t>(done);
+  }
+
   // Returns the size of the step's layer.
   Result<std::uint64_t> carry_out(const api::Step& step, StageRoot& root) {
     return std::visit(Overloaded{
@@ -117,7 +141,7 @@ class StageWork {
       log_.add(stream, piece);
       emit(api::StepOutput{step_, stream, std::string(piece)});
     };
-    ASSIGN_OR_RETURN(StageRoot::Run run, root.run(step, on_output, stop_));
+    ASSIGN_OR_RETURN(StageRoot::Run run, root.run(step, keeps_layer(), on_output, stop_));
     if (run.result.failure) {
       exit_status_ = run.result.exit_status;
       return *run.result.failure;
@@ -151,11 +175,14 @@ class StageWork {
     return layer_bytes;
   }
 
+  bool keeps_layer() const { return static_cast<std::size_t>(step_) < api::steps_with_layers(stage_); }
+
   Result<std::uint64_t> keep_layer(LayerEntries& entries, StageRoot& root) {
-    if (!stage_.keep_layers || entries.empty()) return std::uint64_t{0};
+    if (!keeps_layer() || entries.empty()) return std::uint64_t{0};
     RETURN_IF_ERROR(add_parents(root.view(), entries));
     clamp_times(entries, plan_.epoch_s);
-    const LayerSettings settings{folder_of(job_), job_.compression, job_.threads};
+    const archive::Compression compression = stage_.keep_layers ? job_.compression : archive::Compression::kNone;
+    const LayerSettings settings{folder_of(job_), compression, job_.threads};
     ASSIGN_OR_RETURN(api::LayerReport layer, write_layer(entries, step_, settings, stop_));
     report_.layers.push_back(layer);
     return layer.uncompressed_bytes;
@@ -189,10 +216,14 @@ class StageWork {
   LogTail log_;
 };
 
-// An attempt that was cut off may have left things there: nothing of it counts, its report least of all.
+// An attempt that was cut off may have left things there: nothing of it counts, its report least of all. What a cache
+// gave stays.
 Status remove_leftovers(const std::filesystem::path& folder) {
   std::error_code error;
+  const bool has_replay = std::filesystem::exists(folder / volume::kReplay, error);
   for (auto at = std::filesystem::directory_iterator(folder, error); !error && at != end(at); at.increment(error)) {
+    const std::string name = at->path().filename();
+    if (has_replay && (name == volume::kReplay || name == "layers")) continue;
     std::filesystem::remove_all(at->path(), error);
     if (error) break;
   }
@@ -265,7 +296,6 @@ Result<std::unique_ptr<StageRoot>> make_live(const api::Plan& plan, const StageJ
   settings.mounts.ssh_ids = api::ssh_ids(plan, job.stage);
   ASSIGN_OR_RETURN(settings.mounts.secrets, read_secrets(plan, job));
   settings.run = plan.run;
-  settings.keep_layers = stage_of(plan, job).keep_layers;
   settings.epoch_s = plan.epoch_s;
   settings.stop_now = job.stop_now;
   return std::unique_ptr<StageRoot>(std::make_unique<LiveStage>(std::move(root), std::move(settings)));

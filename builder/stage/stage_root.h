@@ -25,10 +25,10 @@ class StageRoot {
 
   struct Run {
     RunResult result;
-    LayerEntries entries;  // What it changed; empty unless layers are kept.
+    LayerEntries entries;  // What it changed; empty unless that is to be kept.
   };
-  virtual Result<Run> run(const api::RunStep& step, const std::function<void(int, std::string_view)>& on_output,
-                          std::stop_token stop) = 0;
+  virtual Result<Run> run(const api::RunStep& step, bool keep_entries,
+                          const std::function<void(int, std::string_view)>& on_output, std::stop_token stop) = 0;
   // The bytes of everything in it.
   virtual Result<std::uint64_t> content_bytes() = 0;
 };

@@ -26,6 +26,19 @@ std::vector<int> base_chain(const Plan& plan, int stage) {
   return chain;
 }
 
+std::size_t steps_with_layers(const PlanStage& stage) {
+  if (stage.keep_layers) return stage.steps.size();
+  if (!stage.cache_layers) return 0;
+  std::size_t after_last_run = 0;
+  bool is_followed = false;
+  for (std::size_t i = stage.steps.size(); i-- > 0 && after_last_run == 0;) {
+    if (std::holds_alternative<MetadataStep>(stage.steps[i].action)) continue;
+    if (is_followed && std::holds_alternative<RunStep>(stage.steps[i].action)) after_last_run = i + 1;
+    is_followed = true;
+  }
+  return after_last_run;
+}
+
 const BaseImage* root_image(const Plan& plan, int stage) {
   const StageBase& base = plan.stages[static_cast<std::size_t>(base_chain(plan, stage).front())].base;
   const auto* on = std::get_if<OnImage>(&base);

@@ -238,6 +238,8 @@ struct PlanStage {
   // Some later stage or the image is built on this one, so each step's difference must be kept as a layer. Otherwise
   // only the exports leave the stage and no snapshot is taken.
   bool keep_layers = false;
+  // Without keep_layers: the differences are kept all the same, for a cache alone, and not compressed.
+  bool cache_layers = false;
   // The stage's steps or exports need its root file system: it runs in a container. Otherwise its layers are computed.
   bool needs_container = false;
   oci::RunConfig config;  // At the end of the stage.
@@ -267,6 +269,8 @@ struct Plan {
 
   std::string dockerfile;    // Its path, for messages.
   std::int64_t epoch_s = 0;  // No time in the image is later than this (SOURCE_DATE_EPOCH).
+  // The user said the epoch; else it is that of the source's commit, and a cache does not ask for it.
+  bool epoch_is_given = false;
   std::vector<BaseImage> images;
   std::vector<FileTree> trees;
   RunSettings run;
@@ -291,6 +295,10 @@ std::string written_name(const PlanStage& stage);
 std::vector<std::string> target_names(const Plan& plan);
 // The targets of one name.
 std::vector<PlanTarget> targets_named(const Plan& plan, const std::string& name);
+// How many of the stage's first steps leave their layers: all with keep_layers, else with cache_layers those up to the
+// last RUN that a step follows. (A cache gives the last one's work as exports, and a COPY costs no more than its
+// layer.)
+std::size_t steps_with_layers(const PlanStage& stage);
 // The image at the bottom of a stage's chain of bases; nullptr for scratch.
 const BaseImage* root_image(const Plan& plan, int stage);
 // The stages from the bottom of the chain up to `stage` itself.

@@ -167,6 +167,7 @@ PlanStage read_stage(JsonReader& in, const Bounds& bounds, std::size_t image_cou
   });
   stage.exports = in.texts("exports");
   stage.keep_layers = in.flag("keepLayers");
+  stage.cache_layers = in.has("cacheLayers") && in.flag("cacheLayers");
   stage.needs_container = in.flag("needsContainer");
   stage.config = read_config(in.object("config"));
   stage.author = in.text("author");
@@ -221,6 +222,7 @@ Result<Plan> Plan::parse(std::string_view text) {
   Plan plan;
   plan.dockerfile = in.text("dockerfile");
   plan.epoch_s = in.number("epoch");
+  plan.epoch_is_given = in.has("epochIsGiven") && in.flag("epochIsGiven");
   in.each_object("images", [&](JsonReader& image) { plan.images.push_back(read_image(image)); });
   in.each_object("trees", [&](JsonReader& tree) { plan.trees.push_back(read_tree(tree)); });
   plan.run = read_settings(in.object("run"));

@@ -204,7 +204,7 @@ json write(const oci::RunConfig& config) {
 }
 
 json write(const PlanStage& stage) {
-  return json{{"name", stage.name},
+  json result{{"name", stage.name},
               {"at", write(stage.at)},
               {"base", write(stage.base)},
               {"platform", stage.platform},
@@ -215,6 +215,8 @@ json write(const PlanStage& stage) {
               {"needsContainer", stage.needs_container},
               {"config", write(stage.config)},
               {"author", stage.author}};
+  if (stage.cache_layers) result["cacheLayers"] = true;
+  return result;
 }
 
 json write(const PlanTarget& target) {
@@ -228,6 +230,7 @@ std::string Plan::json() const {
       {"version", kVersion},         {"dockerfile", dockerfile},      {"epoch", epoch_s},
       {"images", write_all(images)}, {"trees", write_all(trees)},     {"run", write(run)},
       {"stages", write_all(stages)}, {"targets", write_all(targets)}, {"warnings", write_all(warnings)}};
+  if (epoch_is_given) document["epochIsGiven"] = true;
   if (!skipped_rules.empty()) document["skippedRules"] = write_all(skipped_rules);
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -55,6 +55,7 @@ json write(const StageReport& report) {
               {"layers", layers},
               {"exportBytes", report.export_bytes},
               {"rootBytes", report.root_bytes}};
+  if (report.cached_steps != 0) result["cachedSteps"] = report.cached_steps;
   if (report.failure) result["failure"] = failure_json(*report.failure);
   return result;
 }
@@ -83,6 +84,7 @@ StageReport read_report(JsonReader in) {
   in.each_object("layers", [&](JsonReader& layer) { report.layers.push_back(read_layer(layer)); });
   report.export_bytes = in.size("exportBytes");
   report.root_bytes = in.size("rootBytes");
+  if (in.has("cachedSteps")) report.cached_steps = static_cast<int>(in.size("cachedSteps"));
   if (in.has("failure")) report.failure = read_failure(in.object("failure"));
   return report;
 }
@@ -112,7 +114,9 @@ std::string event_json(const StageEvent& event) {
             return json{{"event", "output"}, {"step", output.step}, {"stream", output.stream}, {"data", output.data}};
           },
           [](const StepDone& done) {
-            return json{{"event", "stepDone"}, {"step", done.step}, {"layerBytes", done.layer_bytes}};
+            json result{{"event", "stepDone"}, {"step", done.step}, {"layerBytes", done.layer_bytes}};
+            if (done.cached) result["cached"] = true;
+            return result;
           },
           [](const StageDone& done) {
             return json{{"event", "stageDone"}, {"report", write(done.report)}};
@@ -132,7 +136,7 @@ Result<StageEvent> parse_event(std::string_view text) {
   } else if (name == "output") {
     event = StepOutput{static_cast<int>(in.number("step")), static_cast<int>(in.number("stream")), in.text("data")};
   } else if (name == "stepDone") {
-    event = StepDone{static_cast<int>(in.number("step")), in.size("layerBytes")};
+    event = StepDone{static_cast<int>(in.number("step")), in.size("layerBytes"), in.has("cached") && in.flag("cached")};
   } else if (name == "stageDone") {
     event = StageDone{read_report(in.object("report"))};
   } else {

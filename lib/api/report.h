@@ -50,6 +50,7 @@ struct StageReport {
   std::uint64_t export_bytes = 0;   // Content that leaves through exports.
   std::uint64_t root_bytes = 0;     // Content of the stage's whole root file system at its end.
   std::optional<Failure> failure;
+  int cached_steps = 0;  // So many of the first steps were not carried out: a cache had what they make.
   bool operator==(const StageReport&) const = default;
 
   std::string json() const;
@@ -70,6 +71,7 @@ struct StepOutput {
 struct StepDone {
   int step = 0;
   std::uint64_t layer_bytes = 0;  // Uncompressed; 0 when nothing changed.
+  bool cached = false;            // It was not carried out: a cache had what it makes.
   bool operator==(const StepDone&) const = default;
 };
 struct StageDone {

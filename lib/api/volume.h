@@ -51,6 +51,9 @@ inline std::string layer_index(int step) {
 inline constexpr const char* kExportIndex = "exports/export.index";
 inline constexpr const char* kExportTar = "exports/export.tar";
 inline constexpr const char* kReport = "report.json";
+// What a cache had of the stage's first steps, if it had any, put there before the stage runs: a StageReport whose
+// layers lie in the folder already.
+inline constexpr const char* kReplay = "replay.json";
 
 // The secrets of the stage's RUN steps: one file each, named by index in the order of the ids that the stage names
 // (sorted, each once). Locally a tmpfs folder.

@@ -89,6 +89,26 @@ TEST(PlainViewTest, NamesTheStepsOfAStageThatWasNotRun) {
   EXPECT_EQ(text, "#1 [build 2/3] COPY . /src\n#1 CACHED\n\n#2 [build 3/3] RUN make\n#2 CACHED\n");
 }
 
+TEST(PlainViewTest, SaysWhyAStageIsBuiltAgainAndWhichOfItsStepsAreNot) {
+  const api::Plan plan = sample_plan();
+  std::string text;
+  PlainView view([&](std::string_view piece) { text += piece; });
+  show_all(view, {{0, PlanSolved{&plan}},
+                  {0, StageStarted{0, "src/main.c changed"}},
+                  {0, StageProgress{0, StepStarted{0}}},
+                  {0, StageProgress{0, StepDone{0, 20, true}}},
+                  {0, StageProgress{0, StepStarted{1}}},
+                  {100, StageProgress{0, StepDone{1, 20}}}});
+  EXPECT_EQ(text, R"(#1 [build] is built again: src/main.c changed
+
+#2 [build 2/3] COPY . /src
+#2 CACHED
+
+#3 [build 3/3] RUN make
+#3 DONE 0.1s
+)");
+}
+
 TEST(PlainViewTest, SaysWhichStepFailedAndWhichWasGivenUp) {
   const api::Plan plan = sample_plan();
   std::string text;
@@ -131,7 +151,7 @@ TEST(JsonViewTest, WritesOneDocumentedObjectALine) {
 {"time":0.712,"event":"stepOutput","stage":"build","step":1,"stream":2,"data":"a)"
                   "\xef\xbf\xbd"
                   R"(\n"}
-{"time":0.9,"event":"stepDone","stage":"build","step":1,"layerBytes":20}
+{"time":0.9,"event":"stepDone","stage":"build","step":1,"layerBytes":20,"cached":false}
 {"time":0.9,"event":"stageEnded","stage":"build","outcome":"failed"}
 {"time":0.9,"event":"jobProgress","job":1,"doneBytes":5,"totalBytes":10}
 {"time":0.9,"event":"jobFailed","job":1,"message":"gone"}

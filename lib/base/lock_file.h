@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-namespace imagebuild::cli {
+namespace imagebuild {
 
 class LockFile {
  public:
@@ -28,4 +28,4 @@ class LockFile {
   UniqueFd fd_;
 };
 
-}  // namespace imagebuild::cli
+}  // namespace imagebuild

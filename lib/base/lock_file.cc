@@ -1,4 +1,4 @@
-#include "cli/lock_file.h"
+#include "base/lock_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 
-namespace imagebuild::cli {
+namespace imagebuild {
 
 namespace {
 
@@ -58,4 +58,4 @@ LockFile::~LockFile() {
   if (fd_.valid()) ::unlink(path_.c_str());
 }
 
-}  // namespace imagebuild::cli
+}  // namespace imagebuild

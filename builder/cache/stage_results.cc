@@ -1,0 +1,258 @@
+#include "builder/cache/stage_results.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <map>
+#include <system_error>
+
+#include "api/volume.h"
+#include "base/file.h"
+#include "base/stream.h"
+#include "builder/cache/inputs_json.h"
+
+namespace imagebuild::builder {
+
+namespace fs = std::filesystem;
+namespace volume = api::volume;
+
+namespace {
+
+// Files of a stage's folder, each looked at once.
+class FolderFiles {
+ public:
+  explicit FolderFiles(const fs::path& folder) : folder_(folder) {}
+
+  // Nothing where there is no such file.
+  Result<std::optional<CachedFile>> hashed(const std::string& path, const std::stop_token& stop) {
+    if (const auto known = known_.find(path); known != known_.end()) return std::optional<CachedFile>(known->second);
+    auto fd = open_file(folder_ / path, O_RDONLY | O_NOFOLLOW);
+    if (!fd.ok()) {
+      if (fd.error().code == ErrorCode::kNotFound) return std::optional<CachedFile>();
+      return fd.error();
+    }
+    FileSource file(std::move(*fd));
+    oci::Hasher hasher;
+    CachedFile found{path, {}, 0};
+    std::vector<std::byte> buffer(256 * 1024);
+    while (true) {
+      if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+      ASSIGN_OR_RETURN(const std::size_t count, file.read(buffer));
+      if (count == 0) break;
+      hasher.update(std::span(buffer).first(count));
+      found.size_bytes += count;
+    }
+    found.digest = hasher.finish().str();
+    known_.emplace(path, found);
+    return std::optional<CachedFile>(std::move(found));
+  }
+
+  // The layer and its index.
+  Status add(const api::LayerReport& layer, bool verify, std::vector<CachedFile>& files, const std::stop_token& stop) {
+    CachedFile promised{layer.file, layer.digest, layer.size_bytes};
+    if (verify) {
+      ASSIGN_OR_RETURN(const std::optional<CachedFile> found, hashed(layer.file, stop));
+      if (!found || *found != promised) {
+        return Error{ErrorCode::kCorrupt, layer.file + " is not what the stage reported"};
+      }
+    }
+    files.push_back(std::move(promised));
+    return add(volume::layer_index(layer.step), files, stop);
+  }
+
+  Status add(const std::string& path, std::vector<CachedFile>& files, const std::stop_token& stop) {
+    ASSIGN_OR_RETURN(std::optional<CachedFile> file, hashed(path, stop));
+    if (file) files.push_back(std::move(*file));
+    return ok();
+  }
+
+ private:
+  const fs::path& folder_;
+  std::map<std::string, CachedFile> known_;
+};
+
+std::string title(const api::PlanStage& stage, int step) {
+  return stage.name + ": " + stage.steps[static_cast<std::size_t>(step)].text;
+}
+
+// A kept report counts only the steps that its key counts, as another LABEL before them changes neither. Its files keep
+// the names that they had.
+api::StageReport counted_report(api::StageReport report, const std::vector<build::StepKey>& steps) {
+  for (api::LayerReport& layer : report.layers) {
+    const auto at = std::ranges::find(steps, layer.step, &build::StepKey::step);
+    layer.step = static_cast<int>(at - steps.begin());
+  }
+  return report;
+}
+
+// "layers/3.tar.gz" → ".tar.gz"; empty for anything else.
+std::string layer_suffix(const std::string& file) {
+  constexpr std::string_view kFolder = "layers/";
+  if (!file.starts_with(kFolder)) return {};
+  const std::size_t end = std::min(file.find_first_not_of("0123456789", kFolder.size()), file.size());
+  const std::string suffix = file.substr(end);
+  return suffix.starts_with(".tar") ? suffix : std::string();
+}
+
+// Gives the layers of a kept report, and their files, the numbers that their steps have in this plan. False for a
+// report that does not fit its files or these steps.
+bool renumber(const std::vector<build::StepKey>& steps, CacheRecord& record, api::StageReport& report) {
+  std::map<std::string, std::string> renamed;
+  int last = -1;
+  for (api::LayerReport& layer : report.layers) {
+    const std::string suffix = layer_suffix(layer.file);
+    const CachedFile promised{layer.file, layer.digest, layer.size_bytes};
+    if (suffix.empty() || std::ranges::find(record.files, promised) == record.files.end()) return false;
+    if (layer.step <= last || static_cast<std::size_t>(layer.step) >= steps.size()) return false;
+    last = layer.step;
+    layer.step = steps[static_cast<std::size_t>(layer.step)].step;
+    const std::string index = layer.file.substr(0, layer.file.size() - suffix.size()) + ".index";
+    renamed[index] = volume::layer_index(layer.step);
+    layer.file = renamed[layer.file] = volume::layer_file(layer.step, suffix);
+  }
+  for (CachedFile& file : record.files) {
+    if (const auto name = renamed.find(file.path); name != renamed.end()) file.path = name->second;
+  }
+  std::ranges::sort(record.files, {}, &CachedFile::path);
+  return true;
+}
+
+}  // namespace
+
+oci::Digest StageResults::last_key(int stage) const {
+  const api::PlanStage& it = plan_.stages[static_cast<std::size_t>(stage)];
+  return oci::Digest::of("imagebuild last inputs\n" + places_.scope + "\n" + plan_.dockerfile + "\n" + it.name + "\n" +
+                         it.platform);
+}
+
+// A place that fails is skipped, with a warning.
+Result<std::optional<api::StageReport>> StageResults::fetch(const oci::Digest& key,
+                                                            const std::vector<build::StepKey>& steps,
+                                                            const fs::path& folder, const std::stop_token& stop,
+                                                            Restored& restored) const {
+  for (CacheStore* const store : places_.from) {
+    const auto ask = [&]() -> Result<std::optional<api::StageReport>> {
+      ASSIGN_OR_RETURN(std::optional<CacheRecord> record, store->find(key, stop));
+      if (!record) return std::optional<api::StageReport>();
+      Result<api::StageReport> report = api::StageReport::parse(record->content);
+      if (!report.ok() || report->failure) return std::optional<api::StageReport>();
+      if (!renumber(steps, *record, *report)) return std::optional<api::StageReport>();
+      ASSIGN_OR_RETURN(const bool is_whole, store->fetch(*record, folder, stop));
+      if (!is_whole) return std::optional<api::StageReport>();
+      return std::optional<api::StageReport>(std::move(*report));
+    };
+    Result<std::optional<api::StageReport>> found = ask();
+    if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+    if (!found.ok()) {
+      restored.warnings.push_back(found.error().in(store->name()));
+    } else if (*found) {
+      return found;
+    }
+  }
+  return std::optional<api::StageReport>();
+}
+
+Result<bool> StageResults::restore_whole(int stage, const build::StageKeys& keys, const fs::path& folder,
+                                         const std::stop_token& stop, Restored& restored) const {
+  ASSIGN_OR_RETURN(std::optional<api::StageReport> report, fetch(*keys.stage, keys.steps, folder, stop, restored));
+  if (!report) return false;
+  const api::PlanStage& it = plan_.stages[static_cast<std::size_t>(stage)];
+  report->stage = it.name;  // It may have had another when it was kept.
+  report->cached_steps = static_cast<int>(it.steps.size());
+  RETURN_IF_ERROR(write_file_atomically(folder / volume::kReport, report->json()));
+  restored.report = std::move(report);
+  return true;
+}
+
+Result<bool> StageResults::restore_steps(const std::vector<build::StepKey>& steps, const fs::path& folder,
+                                         const std::stop_token& stop, Restored& restored) const {
+  const build::StepKey& step = steps.back();
+  ASSIGN_OR_RETURN(std::optional<api::StageReport> report, fetch(step.key, steps, folder, stop, restored));
+  if (!report) return false;
+  report->cached_steps = step.step + 1;
+  RETURN_IF_ERROR(write_file_atomically(folder / volume::kReplay, report->json()));
+  restored.steps = step.step + 1;
+  return true;
+}
+
+Result<Restored> StageResults::restore(int stage, const build::StageInputs& inputs, const fs::path& folder,
+                                       const std::stop_token& stop) const {
+  Restored restored;
+  build::StageKeys keys = build::keys_of(inputs);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return system_error(folder.string(), error.value());
+  if (keys.stage) {
+    ASSIGN_OR_RETURN(const bool is_there, restore_whole(stage, keys, folder, stop, restored));
+    if (is_there) return restored;
+  }
+  const std::size_t with_layers = api::steps_with_layers(plan_.stages[static_cast<std::size_t>(stage)]);
+  for (; !keys.steps.empty(); keys.steps.pop_back()) {
+    if (static_cast<std::size_t>(keys.steps.back().step) >= with_layers) continue;
+    ASSIGN_OR_RETURN(const bool is_there, restore_steps(keys.steps, folder, stop, restored));
+    if (is_there) break;
+  }
+  for (CacheStore* const store : places_.from) {
+    const auto last = store->find(last_key(stage), stop);
+    if (!last.ok() || !*last) continue;
+    if (const auto before = parse_inputs((*last)->content); before.ok()) {
+      restored.change = build::first_change(*before, cut_values(inputs));
+    }
+    break;
+  }
+  return restored;
+}
+
+Status StageResults::put(const oci::Digest& key, CacheRecord record, const fs::path& folder,
+                         const std::stop_token& stop) const {
+  std::ranges::sort(record.files, {}, &CachedFile::path);
+  for (CacheStore* const store : places_.to) {
+    RETURN_IF_ERROR(store->keep(key, record, folder, stop).in(store->name()));
+  }
+  return ok();
+}
+
+Status StageResults::keep(int stage, const build::StageInputs& inputs, const api::StageReport& report,
+                          const fs::path& folder, bool ran_commands, const std::stop_token& stop) const {
+  const api::PlanStage& it = plan_.stages[static_cast<std::size_t>(stage)];
+  build::StageKeys keys = build::keys_of(inputs);
+  if (report.failure) {  // What was done before it is worth keeping.
+    std::erase_if(keys.steps, [&](const build::StepKey& step) { return step.step >= report.failure->step; });
+    keys.stage.reset();
+  }
+  FolderFiles folder_files(folder);
+  const std::size_t with_layers = api::steps_with_layers(it);
+  CacheRecord record;
+  api::StageReport so_far;
+  so_far.stage = report.stage;
+  auto layer = report.layers.begin();
+  for (const build::StepKey& step : keys.steps) {
+    if (static_cast<std::size_t>(step.step) >= with_layers) break;
+    for (; layer != report.layers.end() && layer->step <= step.step; ++layer) {
+      RETURN_IF_ERROR(folder_files.add(*layer, ran_commands, record.files, stop));
+      so_far.layers.push_back(*layer);
+    }
+    if (step.step < report.cached_steps) continue;  // It comes from there.
+    record.title = title(it, step.step);
+    record.content = counted_report(so_far, keys.steps).json();
+    RETURN_IF_ERROR(put(step.key, record, folder, stop));
+  }
+  if (!keys.stage) return ok();
+  api::StageReport whole = report;
+  if (!it.keep_layers) {
+    whole.layers.clear();
+    record.files.clear();
+  }
+  if (!it.exports.empty()) {
+    RETURN_IF_ERROR(folder_files.add(volume::kExportTar, record.files, stop));
+    RETURN_IF_ERROR(folder_files.add(volume::kExportIndex, record.files, stop));
+  }
+  record.title = it.name + ": all of the stage";
+  record.content = counted_report(std::move(whole), keys.steps).json();
+  RETURN_IF_ERROR(put(*keys.stage, record, folder, stop));
+  record = CacheRecord{it.name + ": what it was made from", inputs_json(inputs), {}};
+  if (record.content.size() > CacheRecord::kMaxContentBytes) return ok();
+  return put(last_key(stage), record, folder, stop);
+}
+
+}  // namespace imagebuild::builder

@@ -1,0 +1,67 @@
+// The results of stages in the caches of a build: looked up before a stage runs, kept when it is done.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "api/plan.h"
+#include "api/report.h"
+#include "base/result.h"
+#include "build/cache_key.h"
+#include "builder/cache/step_inputs.h"
+#include "builder/cache/store.h"
+
+namespace imagebuild::builder {
+
+// The caches that a build reads and writes, in the order in which they are asked. Not owned.
+struct CachePlaces {
+  std::vector<CacheStore*> from;
+  std::vector<CacheStore*> to;
+  // Tells this build from others in the same cache when it is asked what changed since the last one: where the context
+  // lies, or the object that asks for the build.
+  std::string scope;
+};
+
+struct Restored {
+  std::optional<api::StageReport> report;  // The whole stage is there, with its report: nothing has to run.
+  int steps = 0;                           // Else so many of its first steps are (volume::kReplay).
+  std::optional<build::Change> change;  // Else what is different since the last build of this scope, if that is known.
+  std::vector<Error> warnings;          // A cache that could not be asked.
+};
+
+class StageResults {
+ public:
+  // All must outlive this object.
+  StageResults(const api::Plan& plan, const CachePlaces& places) : plan_(plan), places_(places) {}
+
+  // Puts what a cache has of the stage into `folder`, its folder on the volume. kCancelled when stopped.
+  Result<Restored> restore(int stage, const build::StageInputs& inputs, const std::filesystem::path& folder,
+                           const std::stop_token& stop) const;
+  // Keeps what the stage made in every place that is written to; of a stage that failed, the steps before the one that
+  // did. `report` is the one in `folder`; nobody writes there
+  // any more. Layers are taken at the digests that the report has, or verified first when `ran_commands`: then
+  // something foreign may have written there after them.
+  Status keep(int stage, const build::StageInputs& inputs, const api::StageReport& report,
+              const std::filesystem::path& folder, bool ran_commands, const std::stop_token& stop) const;
+
+ private:
+  oci::Digest last_key(int stage) const;
+  Result<bool> restore_whole(int stage, const build::StageKeys& keys, const std::filesystem::path& folder,
+                             const std::stop_token& stop, Restored& restored) const;
+  // All of `steps`.
+  Result<bool> restore_steps(const std::vector<build::StepKey>& steps, const std::filesystem::path& folder,
+                             const std::stop_token& stop, Restored& restored) const;
+  Result<std::optional<api::StageReport>> fetch(const oci::Digest& key, const std::vector<build::StepKey>& steps,
+                                                const std::filesystem::path& folder, const std::stop_token& stop,
+                                                Restored& restored) const;
+  Status put(const oci::Digest& key, CacheRecord record, const std::filesystem::path& folder,
+             const std::stop_token& stop) const;
+
+  const api::Plan& plan_;
+  const CachePlaces& places_;
+};
+
+}  // namespace imagebuild::builder

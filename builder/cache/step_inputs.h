@@ -1,0 +1,32 @@
+// Reads what a stage's steps depend on: from the plan, and from the files on the artifact volume.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/plan.h"
+#include "api/report.h"
+#include "archive/compress.h"
+#include "base/result.h"
+#include "build/cache_key.h"
+
+namespace imagebuild::builder {
+
+struct InputPlaces {
+  std::filesystem::path volume;  // Has the context, trees, and the exports of the stages that are done.
+  std::vector<std::optional<api::StageReport>> reports;  // Of the stages that are done, in plan order.
+  std::string builder;                                   // Which program makes the result (builder_identity()).
+  archive::Compression compression = archive::Compression::kGzip;
+};
+
+// The stage's inputs. Where a file's time, its place in the Dockerfile, a label or a stage's name differs, they do not;
+// secrets count by name, never by content; the epoch counts if the user said it. Without the report of a stage that
+// this one takes files from or is built on, the inputs are not complete.
+Result<build::StageInputs> stage_inputs(const api::Plan& plan, int stage, const InputPlaces& places);
+
+// Names a program by its content, the same on every machine that has it.
+Result<std::string> builder_identity(const std::filesystem::path& program);
+
+}  // namespace imagebuild::builder
