@@ -30,14 +30,14 @@ void remove_tree(const fs::path& path) {
   fs::remove_all(path, ignored);
 }
 
-// Nothing when it is held and `operation` says not to wait.
-Result<std::optional<UniqueFd>> lock_store(const fs::path& store, int operation) {
+// Not valid when it is held and `operation` says not to wait.
+Result<UniqueFd> lock_store(const fs::path& store, int operation) {
   ASSIGN_OR_RETURN(UniqueFd fd, open_file(store / "in-use", O_RDWR | O_CREAT));
   while (::flock(fd.get(), operation) != 0) {
-    if (errno == EWOULDBLOCK) return std::optional<UniqueFd>();
+    if (errno == EWOULDBLOCK) return UniqueFd();
     if (errno != EINTR) return system_error((store / "in-use").string(), errno);
   }
-  return std::optional(std::move(fd));
+  return fd;
 }
 
 }  // namespace
@@ -96,15 +96,17 @@ void Store::collect_leftovers(const std::function<void(const fs::path& build)>& 
 }
 
 Result<BuildFolder> Store::new_build() const {
-  ASSIGN_OR_RETURN(std::optional<UniqueFd> store_lock, lock_store(folder_, LOCK_SH));
+  ASSIGN_OR_RETURN(UniqueFd store_lock, lock_store(folder_, LOCK_SH));
   const fs::path path = folder_ / "builds" / random_name();
   ASSIGN_OR_RETURN(LockFile lock, LockFile::acquire(path.string() + ".lock", {}));
   if (::mkdir(path.c_str(), 0700) != 0) return system_error(path.string(), errno);
-  return BuildFolder(path, std::move(lock), std::move(*store_lock));
+  return BuildFolder(path, std::move(lock), std::move(store_lock));
 }
 
 Result<std::optional<UniqueFd>> Store::try_lock_alone() const {
-  return lock_store(folder_, LOCK_EX | LOCK_NB);
+  ASSIGN_OR_RETURN(UniqueFd fd, lock_store(folder_, LOCK_EX | LOCK_NB));
+  if (!fd.valid()) return std::optional<UniqueFd>();
+  return std::optional(std::move(fd));
 }
 
 void Store::note_use(const std::vector<oci::Digest>& chain) const {
