@@ -1,6 +1,7 @@
 #include "builder/cache/stage_results.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <map>
@@ -16,20 +17,24 @@ namespace imagebuild::builder {
 namespace fs = std::filesystem;
 namespace volume = api::volume;
 
-namespace {
-
-// Files of a stage's folder, each looked at once.
-class FolderFiles {
+// Files of a stage's folder, each looked at once. Layers are verified if `verify`.
+class StageResults::FolderFiles {
  public:
-  explicit FolderFiles(const fs::path& folder) : folder_(folder) {}
+  FolderFiles(const fs::path& folder, bool verify) : folder_(folder), verify_(verify) {}
+
+  const fs::path& folder() const { return folder_; }
 
   // Nothing where there is no such file.
   Result<std::optional<CachedFile>> hashed(const std::string& path, const std::stop_token& stop) {
     if (const auto known = known_.find(path); known != known_.end()) return std::optional<CachedFile>(known->second);
-    auto fd = open_file(folder_ / path, O_RDONLY | O_NOFOLLOW);
+    auto fd = open_file(folder_ / path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!fd.ok()) {
       if (fd.error().code == ErrorCode::kNotFound) return std::optional<CachedFile>();
       return fd.error();
+    }
+    struct stat stat {};
+    if (::fstat(fd->get(), &stat) != 0 || !S_ISREG(stat.st_mode)) {
+      return Error{ErrorCode::kCorrupt, path + " is not a file any more"};
     }
     FileSource file(std::move(*fd));
     oci::Hasher hasher;
@@ -48,9 +53,9 @@ class FolderFiles {
   }
 
   // The layer and its index.
-  Status add(const api::LayerReport& layer, bool verify, std::vector<CachedFile>& files, const std::stop_token& stop) {
+  Status add(const api::LayerReport& layer, std::vector<CachedFile>& files, const std::stop_token& stop) {
     CachedFile promised{layer.file, layer.digest, layer.size_bytes};
-    if (verify) {
+    if (verify_) {
       ASSIGN_OR_RETURN(const std::optional<CachedFile> found, hashed(layer.file, stop));
       if (!found || *found != promised) {
         return Error{ErrorCode::kCorrupt, layer.file + " is not what the stage reported"};
@@ -68,8 +73,11 @@ class FolderFiles {
 
  private:
   const fs::path& folder_;
+  bool verify_;
   std::map<std::string, CachedFile> known_;
 };
+
+namespace {
 
 std::string title(const api::PlanStage& stage, int step) {
   return stage.name + ": " + stage.steps[static_cast<std::size_t>(step)].text;
@@ -157,6 +165,10 @@ Result<bool> StageResults::restore_whole(int stage, const build::StageKeys& keys
   ASSIGN_OR_RETURN(std::optional<api::StageReport> report, fetch(*keys.stage, keys.steps, folder, stop, restored));
   if (!report) return false;
   const api::PlanStage& it = plan_.stages[static_cast<std::size_t>(stage)];
+  for (const char* file : {volume::kExportTar, volume::kExportIndex}) {
+    std::error_code error;
+    if (!it.exports.empty() && !fs::is_regular_file(folder / file, error)) return false;
+  }
   report->stage = it.name;  // It may have had another when it was kept.
   report->cached_steps = static_cast<int>(it.steps.size());
   RETURN_IF_ERROR(write_file_atomically(folder / volume::kReport, report->json()));
@@ -203,24 +215,30 @@ Result<Restored> StageResults::restore(int stage, const build::StageInputs& inpu
   return restored;
 }
 
-Status StageResults::put(const oci::Digest& key, CacheRecord record, const fs::path& folder,
-                         const std::stop_token& stop) const {
-  std::ranges::sort(record.files, {}, &CachedFile::path);
-  for (CacheStore* const store : places_.to) {
-    RETURN_IF_ERROR(store->keep(key, record, folder, stop).in(store->name()));
-  }
-  return ok();
-}
-
+// A place that fails does not keep the others from theirs.
 Status StageResults::keep(int stage, const build::StageInputs& inputs, const api::StageReport& report,
                           const fs::path& folder, bool ran_commands, const std::stop_token& stop) const {
+  FolderFiles files(folder, ran_commands);
+  Status first = ok();
+  for (CacheStore* const store : places_.to) {
+    const Status kept = keep_in(*store, stage, inputs, report, files, stop);
+    if (!kept.ok() && first.ok()) first = kept.error().in(store->name());
+  }
+  return first;
+}
+
+Status StageResults::keep_in(CacheStore& store, int stage, const build::StageInputs& inputs,
+                             const api::StageReport& report, FolderFiles& files, const std::stop_token& stop) const {
   const api::PlanStage& it = plan_.stages[static_cast<std::size_t>(stage)];
   build::StageKeys keys = build::keys_of(inputs);
   if (report.failure) {  // What was done before it is worth keeping.
     std::erase_if(keys.steps, [&](const build::StepKey& step) { return step.step >= report.failure->step; });
     keys.stage.reset();
   }
-  FolderFiles folder_files(folder);
+  const auto put = [&](const oci::Digest& key, CacheRecord record) {
+    std::ranges::sort(record.files, {}, &CachedFile::path);
+    return store.keep(key, record, files.folder(), stop);
+  };
   const std::size_t with_layers = api::steps_with_layers(it);
   CacheRecord record;
   api::StageReport so_far;
@@ -229,13 +247,13 @@ Status StageResults::keep(int stage, const build::StageInputs& inputs, const api
   for (const build::StepKey& step : keys.steps) {
     if (static_cast<std::size_t>(step.step) >= with_layers) break;
     for (; layer != report.layers.end() && layer->step <= step.step; ++layer) {
-      RETURN_IF_ERROR(folder_files.add(*layer, ran_commands, record.files, stop));
+      RETURN_IF_ERROR(files.add(*layer, record.files, stop));
       so_far.layers.push_back(*layer);
     }
     if (step.step < report.cached_steps) continue;  // It comes from there.
     record.title = title(it, step.step);
     record.content = counted_report(so_far, keys.steps).json();
-    RETURN_IF_ERROR(put(step.key, record, folder, stop));
+    RETURN_IF_ERROR(put(step.key, record));
   }
   if (!keys.stage) return ok();
   api::StageReport whole = report;
@@ -244,15 +262,17 @@ Status StageResults::keep(int stage, const build::StageInputs& inputs, const api
     record.files.clear();
   }
   if (!it.exports.empty()) {
-    RETURN_IF_ERROR(folder_files.add(volume::kExportTar, record.files, stop));
-    RETURN_IF_ERROR(folder_files.add(volume::kExportIndex, record.files, stop));
+    const std::size_t before = record.files.size();
+    RETURN_IF_ERROR(files.add(volume::kExportTar, record.files, stop));
+    RETURN_IF_ERROR(files.add(volume::kExportIndex, record.files, stop));
+    if (record.files.size() != before + 2) return Error{ErrorCode::kCorrupt, "the stage's exports are gone"};
   }
   record.title = it.name + ": all of the stage";
   record.content = counted_report(std::move(whole), keys.steps).json();
-  RETURN_IF_ERROR(put(*keys.stage, record, folder, stop));
+  RETURN_IF_ERROR(put(*keys.stage, record));
   record = CacheRecord{it.name + ": what it was made from", inputs_json(inputs), {}};
   if (record.content.size() > CacheRecord::kMaxContentBytes) return ok();
-  return put(last_key(stage), record, folder, stop);
+  return put(last_key(stage), record);
 }
 
 }  // namespace imagebuild::builder

@@ -48,6 +48,7 @@ class StageResults {
               const std::filesystem::path& folder, bool ran_commands, const std::stop_token& stop) const;
 
  private:
+  class FolderFiles;
   oci::Digest last_key(int stage) const;
   Result<bool> restore_whole(int stage, const build::StageKeys& keys, const std::filesystem::path& folder,
                              const std::stop_token& stop, Restored& restored) const;
@@ -57,8 +58,8 @@ class StageResults {
   Result<std::optional<api::StageReport>> fetch(const oci::Digest& key, const std::vector<build::StepKey>& steps,
                                                 const std::filesystem::path& folder, const std::stop_token& stop,
                                                 Restored& restored) const;
-  Status put(const oci::Digest& key, CacheRecord record, const std::filesystem::path& folder,
-             const std::stop_token& stop) const;
+  Status keep_in(CacheStore& store, int stage, const build::StageInputs& inputs, const api::StageReport& report,
+                 FolderFiles& files, const std::stop_token& stop) const;
 
   const api::Plan& plan_;
   const CachePlaces& places_;

@@ -1,5 +1,6 @@
 #include "builder/stage/stage.h"
 
+#include <algorithm>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -105,7 +106,7 @@ class StageWork {
     if (!text.ok() && text.error().code == ErrorCode::kNotFound) return std::size_t{0};
     if (!text.ok()) return text.error();
     ASSIGN_OR_RETURN(api::StageReport cached, api::StageReport::parse(*text));
-    const int done = std::min(cached.cached_steps, static_cast<int>(stage_.steps.size()));
+    const int done = std::clamp(cached.cached_steps, 0, static_cast<int>(stage_.steps.size()));
     auto layer = cached.layers.begin();
     for (step_ = 0; step_ < done; ++step_) {
       emit(api::StepStarted{step_});
@@ -115,6 +116,9 @@ class StageWork {
         layer_bytes = layer->uncompressed_bytes;
       }
       emit(api::StepDone{step_, layer_bytes, true});
+    }
+    if (layer != cached.layers.end()) {
+      return Error{ErrorCode::kCorrupt, "what a cache kept has the layer " + layer->file + " of no step"};
     }
     report_.layers = std::move(cached.layers);
     report_.cached_steps = done;
