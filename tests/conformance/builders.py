@@ -39,10 +39,11 @@ class Builders:
         """Buildah leaves a mount in its store."""
         subprocess.run(["umount", "-l", self._folder / "root/overlay"], stderr=subprocess.DEVNULL)
 
-    def imagebuild(self, case: Case, folder: pathlib.Path) -> Outcome:
+    def imagebuild(self, case: Case, folder: pathlib.Path, *more: str, into: str = "ours", store: pathlib.Path | None = None) -> Outcome:
         mirrors = [f"--registry-mirror=docker.io={mirror.url}" for mirror in self._mirrors]
-        target = folder / "ours"
-        command = [imagebuild_program(), "build", "--progress", "plain", "--store", str(self._folder / "store"), *mirrors,
+        target = folder / into
+        progress = [] if "--progress" in more else ["--progress", "plain"]
+        command = [imagebuild_program(), "build", *progress, "--store", str(store or self._folder / "store"), *mirrors, *more,
                    "--output", f"type=oci,dest={target}", *_shared(case, folder), *_words(case.own_flags, folder), "context"]
         done = self._run(command, folder, case.environment | {"SOURCE_DATE_EPOCH": str(EPOCH)})
         if done.returncode != 0:
