@@ -73,6 +73,7 @@ class Fetch {
       if (request_.unpack) files.layers.push_back(store_.layer(chain_[i]));
     }
     if (want_index_) RETURN_IF_ERROR(save_index(files.index));
+    if (request_.unpack) store_.note_use(chain_);
     return files;
   }
 

@@ -11,6 +11,7 @@ Commands:
   build      Build an image and push it or write it to a folder or archive
   plan       Show the solved stages of a Dockerfile without running anything
   lint       Check a Dockerfile without building it
+  cache      Show and remove what is kept between builds
   version    Print the version
 
 'imagebuild COMMAND --help' explains a command.
@@ -39,10 +40,11 @@ Examples:
   imagebuild build --target api=localhost:5000/api --target web=localhost:5000/web .
   imagebuild build -t app:dev --output type=oci-archive,dest=app.tar .
   imagebuild build --build-arg VERSION=1.4 --secret id=npmrc,src=$HOME/.npmrc -t localhost:5000/app .
+  imagebuild build --cache-to localhost:5000/cache --cache-from localhost:5000/cache -t localhost:5000/app .
   git archive HEAD | imagebuild build -t localhost:5000/app -
 
 Environment:
-  IMAGEBUILD_STORE       where base images and results of stages are kept (--store)
+  IMAGEBUILD_STORE       where base images and results of steps are kept (--store)
   SOURCE_DATE_EPOCH      no time in the image is later; default: the commit time of the context, else 1970
   DOCKER_CONFIG          folder of the config.json with registry credentials; default: ~/.docker
   REGISTRY_AUTH_FILE     a credentials file to use instead
@@ -85,6 +87,49 @@ Exit codes:
   1  something was found, or the Dockerfile is wrong
   2  the command line is wrong
   3  the machine failed)";
+
+inline constexpr const char* kCacheHelp = R"(Usage: imagebuild cache COMMAND [OPTIONS]
+
+Show and remove what is kept in the store between builds: results of steps and stages, unpacked base images, and the
+caches of RUN --mount=type=cache.
+
+Commands:
+  ls      List what is kept, what was used last first
+  du      Show how much of each kind there is
+  prune   Remove what was not used for long, or what is too much
+
+'imagebuild cache COMMAND --help' explains a command.
+)";
+inline constexpr const char* kCacheListDescription =
+    "List the results, unpacked base layers and RUN caches of the store, what was used last first.";
+inline constexpr const char* kCacheUsageDescription = "Show how much of each kind the store keeps.";
+inline constexpr const char* kCachePruneDescription =
+    "Remove what was not used for longest from the store, until the limits hold. While a build runs, base images and\n"
+    "RUN caches are left alone; what is taken out of the cache of results, a build can do without.";
+inline constexpr const char* kCacheListFooter = R"(
+Examples:
+  imagebuild cache ls
+  imagebuild cache ls --format json | jq '.[] | select(.kind == "result") | .title'
+
+Exit codes:
+  0  done
+  2  the command line is wrong
+  3  the machine failed)";
+inline constexpr const char* kCachePruneFooter = R"(
+Examples:
+  imagebuild cache prune --max-size 10GB
+  imagebuild cache prune --older-than 168h
+  imagebuild cache prune --all
+
+Exit codes:
+  0  done
+  2  the command line is wrong
+  3  the machine failed, or a running build keeps base images and RUN caches in use, so that --max-size does not hold)";
+inline constexpr const char* kMaxSizeHelp =
+    "Remove what was not used for longest until at most this much is\nleft, such as 10GB";
+inline constexpr const char* kOlderThanHelp = "Remove what was not used for so long, such as 168h, 7d or 30m";
+inline constexpr const char* kPruneAllHelp = "Remove everything";
+inline constexpr const char* kCacheFormatHelp = "text (default) or json";
 
 inline constexpr const char* kLintContextHelp =
     "The build context: a folder (default: this one), a tar file, '-'\nfor a tar on standard input; or a Dockerfile, "
@@ -146,12 +191,24 @@ inline constexpr const char* kProgressHelp =
     "How progress is shown on standard error: tty (a live view),\nplain (lines), json (one event a line) or auto "
     "(default: tty on\na terminal, else plain)";
 inline constexpr const char* kNoCacheHelp =
-    "Run every stage anew; otherwise a stage whose steps, base and\ncopied files are those of an earlier build is not "
-    "run";
+    "Run every step anew; otherwise a step whose base, instruction and\nfiles are those of an earlier build is not "
+    "run. "
+    "Results are kept all\nthe same";
+inline constexpr const char* kCacheFromHelp =
+    "Where results of earlier builds are taken from, besides the store.\nRepeatable; one of\n"
+    "  type=registry,ref=HOST/REPOSITORY   a repository of a registry\n"
+    "  type=local,src=FOLDER               a folder";
+inline constexpr const char* kCacheToHelp =
+    "Where the results of this build are kept, besides the store, for\n--cache-from of other machines. Repeatable; one "
+    "of\n"
+    "  type=registry,ref=HOST/REPOSITORY   a repository of a registry\n"
+    "  type=local,dest=FOLDER              a folder";
 inline constexpr const char* kParallelHelp = "Run at most N stages at once (default: one per CPU)";
 inline constexpr const char* kStoreHelp =
-    "Folder where base images and the results of stages are kept\nbetween builds (default: $IMAGEBUILD_STORE, else\n"
+    "Folder where base images and results of steps are kept between\nbuilds (default: $IMAGEBUILD_STORE, else\n"
     "~/.cache/imagebuild)";
+inline constexpr const char* kPlanStoreHelp =
+    "Folder of build's --store: the text says what its cache has of\nthe plan, and what changed since the last build";
 inline constexpr const char* kMirrorHelp =
     "Pull the images of a registry through a mirror first, such as\ndocker.io=http://10.0.0.7:5000. Repeatable";
 inline constexpr const char* kInsecureHelp =

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/overloaded.h"
 #include "cli/build_command.h"
+#include "cli/cache_command.h"
 #include "cli/lint_command.h"
 #include "cli/options.h"
 #include "cli/plan_command.h"
@@ -22,6 +23,7 @@ int run(const std::vector<std::string>& arguments) {
       Overloaded{[&](const cli::BuildOptions& options) { return cli::build_command(options, environment); },
                  [](const cli::PlanOptions& options) { return cli::plan_command(options); },
                  [](const cli::LintOptions& options) { return cli::lint_command(options); },
+                 [](const cli::CacheOptions& options) { return cli::cache_command(options); },
                  [](const cli::VersionOptions&) {
                    std::cout << "imagebuild " << IMAGEBUILD_VERSION << " " << oci::Platform::host().str() << "\n";
                    return kExitOk;

@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "builder/prepare/run_settings.h"
+#include "cli/cache_options.h"
 #include "cli/command_line.h"
 #include "cli/help_texts.h"
 #include "cli/lint_options.h"
@@ -27,7 +28,7 @@ struct RawSource {
 
 struct RawBuild {
   RawSource source;
-  std::vector<std::string> tags, outputs, secrets, ssh;
+  std::vector<std::string> tags, outputs, secrets, ssh, cache_from, cache_to;
   bool no_cache = false;
   std::string progress = "auto", compression = "gzip";
   std::string iid_file, metadata_file, store;
@@ -37,6 +38,7 @@ struct RawBuild {
 struct RawPlan {
   RawSource source;
   std::string format = "text";
+  std::string store;
 };
 
 void add_source_options(CLI::App& app, RawSource& source, const char* targets_name = "STAGE",
@@ -65,9 +67,11 @@ void add_build_options(CLI::App& app, RawBuild& build) {
   add_text(app, "--iidfile", build.iid_file, "FILE", kIidFileHelp)->group("Where the image goes");
   add_text(app, "--metadata-file", build.metadata_file, "FILE", kMetadataHelp)->group("Where the image goes");
   add_text(app, "--progress", build.progress, "MODE", kProgressHelp)->group("How it runs");
-  app.add_flag("--no-cache", build.no_cache, kNoCacheHelp)->group("How it runs");
+  add_repeated(app, "--cache-from", build.cache_from, "CACHE", kCacheFromHelp)->group("What is kept between builds");
+  add_repeated(app, "--cache-to", build.cache_to, "CACHE", kCacheToHelp)->group("What is kept between builds");
+  app.add_flag("--no-cache", build.no_cache, kNoCacheHelp)->group("What is kept between builds");
   app.add_option("--parallel", build.parallel, kParallelHelp)->type_name("N")->group("How it runs");
-  add_text(app, "--store", build.store, "DIR", kStoreHelp)->group("How it runs");
+  add_text(app, "--store", build.store, "DIR", kStoreHelp)->group("What is kept between builds");
 }
 
 Result<std::optional<std::int64_t>> source_date_epoch(const Environment& environment) {
@@ -147,6 +151,16 @@ Result<SourceOptions> check_source(const RawSource& raw, const Environment& envi
   return source;
 }
 
+Result<std::vector<CacheSpec>> parse_caches(const std::vector<std::string>& texts,
+                                            Result<CacheSpec> (*parse)(std::string_view)) {
+  std::vector<CacheSpec> caches;
+  for (const std::string& text : texts) {
+    ASSIGN_OR_RETURN(CacheSpec cache, parse(text));
+    if (std::ranges::find(caches, cache) == caches.end()) caches.push_back(std::move(cache));
+  }
+  return caches;
+}
+
 Status check_outputs(BuildOptions& build) {
   const auto is_registry = [](const builder::Output& output) {
     return output.kind == builder::Output::Kind::kRegistry;
@@ -213,6 +227,8 @@ Result<BuildOptions> check_build(const RawBuild& raw, const Environment& environ
                                                                    {{"gzip", archive::Compression::kGzip},
                                                                     {"zstd", archive::Compression::kZstd}}));
   build.no_cache = raw.no_cache;
+  ASSIGN_OR_RETURN(build.cache_from, parse_caches(raw.cache_from, parse_cache_from));
+  ASSIGN_OR_RETURN(build.cache_to, parse_caches(raw.cache_to, parse_cache_to));
   build.iid_file = raw.iid_file;
   build.metadata_file = raw.metadata_file;
   build.store = raw.store.empty() ? default_store(environment) : std::filesystem::path(raw.store);
@@ -235,6 +251,7 @@ Result<PlanOptions> check_plan(const RawPlan& raw, const Environment& environmen
       plan.format,
       choose<PlanFormat>("--format", raw.format,
                          {{"text", PlanFormat::kText}, {"json", PlanFormat::kJson}, {"dot", PlanFormat::kDot}}));
+  plan.store = raw.store.empty() ? default_store(environment) : std::filesystem::path(raw.store);
   return plan;
 }
 
@@ -245,12 +262,12 @@ Command to_command(Result<T> checked, const std::string& command) {
 }
 
 Command unknown_command(const std::string& word) {
-  const std::vector<std::string> commands = {"build", "plan", "lint", "version"};
+  const std::vector<std::string> commands = {"build", "plan", "lint", "cache", "version"};
   const auto near = nearest(word, commands);
   if (word.starts_with('-')) return UsageError{"unknown option " + in_quotes(word), "imagebuild"};
   return UsageError{
       "unknown command " + in_quotes(word) +
-          (near ? "; did you mean " + in_quotes(*near) + "?" : "; it can be build, plan, lint or version"),
+          (near ? "; did you mean " + in_quotes(*near) + "?" : "; it can be build, plan, lint, cache or version"),
       "imagebuild"};
 }
 
@@ -284,6 +301,7 @@ Command parse_command(std::span<const std::string> arguments, const Environment&
     return UsageError{"'version' takes no arguments, but there is " + in_quotes(arguments[1]), "imagebuild version"};
   }
   if (first == "lint") return parse_lint(arguments, environment);
+  if (first == "cache") return parse_cache(arguments, environment);
   if (first != "build" && first != "plan") return unknown_command(first);
 
   const bool is_build = first == "build";
@@ -299,6 +317,7 @@ Command parse_command(std::span<const std::string> arguments, const Environment&
   } else {
     add_source_options(app, plan.source);
     add_text(app, "--format", plan.format, "FORMAT", kFormatHelp)->group("How it is shown");
+    add_text(app, "--store", plan.store, "DIR", kPlanStoreHelp)->group("How it is shown");
   }
   app.set_help_flag("-h,--help", "Print this text")->group(is_build ? "How it runs" : "How it is shown");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend() - 1);

@@ -1,6 +1,7 @@
 // The command line, parsed: what each command is to do, checked as far as it can be without touching anything.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -16,6 +17,7 @@
 #include "builder/prepare/registries.h"
 #include "builder/publish/publish.h"
 #include "builder/source/named_contexts.h"
+#include "cli/cache_spec.h"
 #include "cli/output_spec.h"
 #include "oci/platform.h"
 #include "oci/reference.h"
@@ -48,6 +50,7 @@ struct BuildOptions {
   std::vector<SecretSource> secrets;
   std::vector<std::string> ssh;  // As given; see read_ssh().
   bool no_cache = false;
+  std::vector<CacheSpec> cache_from, cache_to;  // Besides the store; in the order given, each once.
   ProgressMode progress = ProgressMode::kAuto;
   std::filesystem::path iid_file, metadata_file;  // Empty: not wanted.
   std::filesystem::path store;                    // Never empty.
@@ -60,6 +63,7 @@ enum class PlanFormat { kText, kJson, kDot };
 struct PlanOptions {
   SourceOptions source;
   PlanFormat format = PlanFormat::kText;
+  std::filesystem::path store;  // What its cache has is told. Never empty.
 };
 
 enum class LintFormat { kText, kJson, kSarif };
@@ -75,6 +79,16 @@ struct LintOptions {
   bool warn_only = false;  // Findings do not make the command fail.
 };
 
+struct CacheOptions {
+  enum class Action { kList, kUsage, kPrune };
+  Action action = Action::kList;
+  std::filesystem::path store;                     // Never empty.
+  bool json = false;                               // Otherwise text.
+  std::uint64_t max_bytes = UINT64_MAX;            // Of kPrune: what may stay.
+  std::optional<std::chrono::seconds> older_than;  // Of kPrune: what was not used for so long goes.
+  bool all = false;                                // Of kPrune: everything goes.
+};
+
 struct VersionOptions {};
 
 // --help: to be printed on standard output.
@@ -88,7 +102,8 @@ struct UsageError {
   std::string command;  // Whose --help helps: "imagebuild build".
 };
 
-using Command = std::variant<BuildOptions, PlanOptions, LintOptions, VersionOptions, HelpText, UsageError>;
+using Command =
+    std::variant<BuildOptions, PlanOptions, LintOptions, CacheOptions, VersionOptions, HelpText, UsageError>;
 
 // `arguments` without the program's name.
 Command parse_command(std::span<const std::string> arguments, const Environment& environment);

@@ -1,10 +1,8 @@
 #include "cli/output_spec.h"
 
-#include <algorithm>
-#include <array>
 #include <optional>
 
-#include "base/nearest.h"
+#include "cli/spec_fields.h"
 
 namespace imagebuild::cli {
 
@@ -18,53 +16,6 @@ Error invalid(std::string message) {
 
 std::string in_quotes(std::string_view text) {
   return "'" + std::string(text) + "'";
-}
-
-std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
-  if (const auto near = nearest(word, known)) return "; did you mean " + in_quotes(*near) + "?";
-  std::string list = "; it can be ";
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    if (i > 0) list += i + 1 == known.size() ? " or " : ", ";
-    list += known[i];
-  }
-  return list;
-}
-
-struct Field {
-  std::string key;
-  std::string value;
-};
-
-// The fields of "key=value,key=value", each key known and at most once.
-Result<std::vector<Field>> parse_fields(std::string_view option, std::string_view text,
-                                        const std::vector<std::string>& known) {
-  std::vector<Field> fields;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t comma = std::min(text.find(',', at), text.size());
-    const std::string_view part = text.substr(at, comma - at);
-    at = comma + 1;
-    const std::size_t equals = part.find('=');
-    if (equals == std::string_view::npos) {
-      return invalid(std::string(option) + ": expected KEY=VALUE, not " + in_quotes(part) + " in " + in_quotes(text));
-    }
-    Field field{std::string(part.substr(0, equals)), std::string(part.substr(equals + 1))};
-    if (std::ranges::find(known, field.key) == known.end()) {
-      return invalid(std::string(option) + ": unknown key " + in_quotes(field.key) + did_you_mean(field.key, known));
-    }
-    if (field.value.empty()) return invalid(std::string(option) + ": " + in_quotes(field.key) + " has no value");
-    if (std::ranges::any_of(fields, [&](const Field& other) { return other.key == field.key; })) {
-      return invalid(std::string(option) + ": " + in_quotes(field.key) + " is given twice");
-    }
-    fields.push_back(std::move(field));
-  }
-  return fields;
-}
-
-std::optional<std::string> take(const std::vector<Field>& fields, std::string_view key) {
-  for (const Field& field : fields) {
-    if (field.key == key) return field.value;
-  }
-  return std::nullopt;
 }
 
 Result<Kind> parse_kind(const std::string& type) {
@@ -92,12 +43,12 @@ Result<builder::Output> parse_output(std::string_view text) {
     return invalid("--output: expected type=registry, or type=oci, oci-archive or docker-archive with dest=PATH, not " +
                    in_quotes(text));
   }
-  ASSIGN_OR_RETURN(const std::vector<Field> fields, parse_fields("--output", text, {"type", "dest"}));
-  const std::optional<std::string> type = take(fields, "type");
+  ASSIGN_OR_RETURN(const std::vector<SpecField> fields, parse_spec_fields("--output", text, {"type", "dest"}));
+  const std::optional<std::string> type = spec_value(fields, "type");
   if (!type) return invalid("--output: " + in_quotes(text) + " has no type=");
   builder::Output output;
   ASSIGN_OR_RETURN(output.kind, parse_kind(*type));
-  const std::optional<std::string> destination = take(fields, "dest");
+  const std::optional<std::string> destination = spec_value(fields, "dest");
   if (output.kind == Kind::kRegistry) {
     if (destination) return invalid("--output: type=registry takes no dest=; name the image with -t");
     return output;
@@ -111,20 +62,21 @@ Result<builder::Output> parse_output(std::string_view text) {
 }
 
 Result<SecretSource> parse_secret(std::string_view text) {
-  ASSIGN_OR_RETURN(const std::vector<Field> fields,
-                   parse_fields("--secret", text, {"id", "src", "source", "env", "type"}));
+  ASSIGN_OR_RETURN(const std::vector<SpecField> fields,
+                   parse_spec_fields("--secret", text, {"id", "src", "source", "env", "type"}));
   SecretSource secret;
-  const std::optional<std::string> id = take(fields, "id");
+  const std::optional<std::string> id = spec_value(fields, "id");
   if (!id) return invalid("--secret: " + in_quotes(text) + " has no id=");
   secret.id = *id;
-  const std::optional<std::string> type = take(fields, "type");
+  const std::optional<std::string> type = spec_value(fields, "type");
   if (type && *type != "file" && *type != "env") {
     return invalid("--secret: unknown type " + in_quotes(*type) + did_you_mean(*type, {"file", "env"}));
   }
-  const std::optional<std::string> source = take(fields, "src") ? take(fields, "src") : take(fields, "source");
-  if (take(fields, "src") && take(fields, "source"))
+  const std::optional<std::string> source =
+      spec_value(fields, "src") ? spec_value(fields, "src") : spec_value(fields, "source");
+  if (spec_value(fields, "src") && spec_value(fields, "source"))
     return invalid("--secret: src= and source= mean the same; give one");
-  const std::optional<std::string> variable = take(fields, "env");
+  const std::optional<std::string> variable = spec_value(fields, "env");
   if (source && variable) return invalid("--secret: give src= or env= for " + in_quotes(secret.id) + ", not both");
   if (variable || type == "env" || (!source && !type)) {
     secret.variable = variable.value_or(source.value_or(secret.id));
