@@ -5,6 +5,7 @@ what it wants, and that the stand-in bases and examples are sound.
 """
 
 import dataclasses
+import json
 import os
 import pathlib
 import shutil
@@ -61,6 +62,15 @@ class Builder:
         tags = ["-t", tag] if tag else []
         return [imagebuild_program(), "build", "--progress", "plain", "--store", str(self.store), "--registry-mirror",
                 f"docker.io={self._mirror}", *tags, *map(str, flags), str(context)]
+
+    def events(self, context, *flags, environment=None, timeout=240) -> list[dict]:
+        """A build that must succeed, as `--progress json` tells of it."""
+        words = ["json" if word == "plain" else word for word in self.command(context, *flags)]
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+                              env=self._environment | (environment or {}), preexec_fn=processes.die_with_parent)
+        if done.returncode != 0:
+            raise AssertionError(f"the build failed:\n{done.stdout}{done.stderr}")
+        return [json.loads(line) for line in (done.stdout + done.stderr).splitlines() if line.startswith("{")]
 
     def start(self, context, *flags, tag="", stdout=subprocess.PIPE) -> subprocess.Popen:
         """The same build, not waited for; what it says comes out of .stdout."""
