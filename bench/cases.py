@@ -6,6 +6,7 @@ import math
 import os
 import pathlib
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,12 @@ def timed(work) -> tuple[float, object]:
     started = time.monotonic()
     result = work()
     return time.monotonic() - started, result
+
+
+def cpu_seconds() -> float:
+    """Of all processes so far that this one started and waited for, and of those they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Table:

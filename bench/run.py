@@ -75,13 +75,16 @@ def cold(bench: Bench, table: Table) -> None:
         shutil.copytree(TOP / "examples/c-static", context)
         dockerfile = (context / "Dockerfile").read_text()
         (context / "Dockerfile").write_text(dockerfile.replace("FROM gcc:12", f"FROM {base.name}"))
-        seconds = {kind: [] for kind in KINDS}
+        seconds, cpu = ({kind: [] for kind in KINDS} for _ in range(2))
         for number in range(bench.rounds):
             for kind in KINDS:
+                before = cases.cpu_seconds()
                 seconds[kind].append(bench.build(bench.fresh_builder(kind), context, f"cold-{kind}-{base.megabytes}-{number}"))
+                cpu[kind].append(cases.cpu_seconds() - before)
         for kind in KINDS:
             say(f"cold, {base.megabytes} MB, {kind}", seconds[kind])
         ours.append(table.add("cold C build", f"base of {base.megabytes} MB", *(seconds[kind] for kind in KINDS), most_ratio=0.35))
+        table.add("  its CPU seconds", f"base of {base.megabytes} MB", *(cpu[kind] for kind in KINDS))
     table.add_growth("  growth", [base.megabytes for base in bench.compilers], ours)
 
 
