@@ -173,7 +173,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::ValuesIn(std::vector<WrongCase>{
         {"NoCommand", {}, "no command is given", "imagebuild"},
         {"MistypedCommand", {"biuld", "."}, "unknown command 'biuld'; did you mean 'build'?", "imagebuild"},
-        {"ForeignCommand", {"push"}, "unknown command 'push'; it can be build, plan, lint, cache or version", "imagebuild"},
+        {"ForeignCommand",
+         {"push"},
+         "unknown command 'push'; it can be build, plan, lint, cache or version",
+         "imagebuild"},
         {"OptionBeforeCommand", {"--tag", "a", "build"}, "unknown option '--tag'", "imagebuild"},
         {"NoContext", {"build"}, "no build context is given"},
         {"TwoContexts", {"build", "a", "b"}, "one build context is expected, but there are two: 'a' and 'b'"},
