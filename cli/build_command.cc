@@ -4,19 +4,18 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <mutex>
 
 #include "api/volume.h"
 #include "base/file.h"
-#include "builder/cache/folder_store.h"
 #include "builder/cache/stage_results.h"
 #include "builder/cache/step_inputs.h"
 #include "builder/prepare/images.h"
 #include "builder/source/trees.h"
 #include "builder/stage/stage.h"
+#include "cli/build_caches.h"
 #include "cli/failure_text.h"
 #include "cli/foreign_stages.h"
 #include "cli/image_pool.h"
@@ -81,21 +80,6 @@ bool has_container_stage(const api::Plan& plan) {
   return std::ranges::any_of(plan.stages, [](const api::PlanStage& stage) { return stage.needs_container; });
 }
 
-// Another program may make another result. The stage program has all that makes one; without it there is only what this
-// program computes itself.
-Result<std::string> builder_identity() {
-  const Result<fs::path> stage_program = find_stage_program();
-  return builder::builder_identity(stage_program.ok() ? *stage_program : fs::path("/proc/self/exe"));
-}
-
-// Seconds since 1970; 0 when it cannot be told.
-std::int64_t machine_started_s() {
-  const Result<std::string> text = read_file("/proc/stat", 1U << 20);
-  if (!text.ok()) return 0;
-  const std::size_t at = text->find("\nbtime ");
-  return at == std::string::npos ? 0 : std::atoll(text->c_str() + at + 7);
-}
-
 // How a build ended, when nothing of the machine failed.
 struct Ending {
   builder::Prepared prepared;
@@ -131,7 +115,7 @@ class Build {
     fs::create_directories(volume_ / "bases", error);
     if (error) return system_error(volume_.string(), error.value());
 
-    RETURN_IF_ERROR(open_caches(store));
+    RETURN_IF_ERROR(open_caches(registries->client()));
     RETURN_IF_ERROR(prepare(open_image, ending.prepared));
     RETURN_IF_ERROR(fetch_trees(open_image, registries->transport(), ending.prepared));
     RETURN_IF_ERROR(run_all_stages(store, folder, open_image, ending));
@@ -141,19 +125,16 @@ class Build {
   }
 
  private:
-  Status open_caches(const Store& store) {
-    ASSIGN_OR_RETURN(builder::FolderStore cache,
-                     builder::FolderStore::open({store.folder() / "cache", machine_started_s()}));
-    cache_.emplace(std::move(cache));
-    if (!options_.no_cache) caches_.from = {&*cache_};
-    caches_.to = {&*cache_};
-    caches_.scope = fs::absolute(options_.source.context).string();
+  Status open_caches(registry::Client& client) {
+    ASSIGN_OR_RETURN(BuildCaches caches, BuildCaches::open(options_, client));
+    caches_.emplace(std::move(caches));
+    for (const std::string& warning : caches_->warnings()) progress_.show(Warning{warning});
     return ok();
   }
 
   void trim_cache() const {
-    if (!has_kept_) return;
-    if (const auto pruned = cache_->prune({kMaxCacheBytes, 0}); !pruned.ok()) {
+    if (!has_kept_ || caches_->own().usage().bytes <= kMaxCacheBytes) return;
+    if (const auto pruned = caches_->own().prune({kMaxCacheBytes, 0}); !pruned.ok()) {
       progress_.show(Warning{"the cache cannot be trimmed: " + pruned.error().message});
     }
   }
@@ -235,7 +216,7 @@ class Build {
       runtime.emplace(std::move(settings), secrets_, processes_);
     }
     done_.resize(plan.stages.size());
-    ASSIGN_OR_RETURN(builder_, builder_identity());
+    ASSIGN_OR_RETURN(builder_, own_builder_identity());
     const ImagePool images(store, plan, open_image, volume_, progress_);
     const RunStage run_one = [&](int stage, std::stop_token stop) -> Result<api::StageReport> {
       return get(plan, stage, images, runtime, std::move(stop));
@@ -255,7 +236,7 @@ class Build {
   // The stage's result: kept from an earlier build, or made now and kept for later ones.
   Result<api::StageReport> get(const api::Plan& plan, int stage, const ImagePool& images,
                                std::optional<LocalRuntime>& runtime, std::stop_token stop) {
-    const builder::StageResults results(plan, caches_);
+    const builder::StageResults results(plan, caches_->places());
     const fs::path folder = volume_ / volume::stage_folder(stage);
     // Without inputs (a file that cannot be read) the stage is run, and says better what is wrong.
     const Result<build::StageInputs> inputs = builder::stage_inputs(plan, stage, input_places());
@@ -265,13 +246,14 @@ class Build {
       for (const Error& error : restored.warnings) progress_.show(Warning{"a cache is not used: " + error.message});
       if (restored.report) {
         progress_.show(StageCached{stage});
+        if (caches_->places().to.size() > 1) keep(plan, stage, *inputs, *restored.report, folder, stop);
         return note_done(stage, std::move(*restored.report));
       }
       if (restored.change) changed = restored.change->what;
     }
     ASSIGN_OR_RETURN(api::StageReport report, run_showing(plan, stage, changed, images, runtime, stop));
+    if (inputs.ok() && !stop.stop_requested()) keep(plan, stage, *inputs, report, folder, stop);
     if (report.failure) return report;
-    if (inputs.ok()) keep(plan, stage, *inputs, report, folder, stop);
     return note_done(stage, std::move(report));
   }
 
@@ -281,7 +263,8 @@ class Build {
     const Result<build::StageInputs> inputs_now = builder::stage_inputs(plan, stage, input_places());
     if (!inputs_now.ok() || *inputs_now != inputs) return;
     const bool ran_commands = plan.stages[static_cast<std::size_t>(stage)].needs_container;
-    const Status kept = builder::StageResults(plan, caches_).keep(stage, inputs, report, folder, ran_commands, stop);
+    const Status kept =
+        builder::StageResults(plan, caches_->places()).keep(stage, inputs, report, folder, ran_commands, stop);
     if (kept.ok()) {
       has_kept_ = true;
     } else if (kept.error().code != ErrorCode::kCancelled) {
@@ -378,8 +361,7 @@ class Build {
   std::map<std::string, std::string> secrets_;
   std::map<std::string, SshSource> ssh_;
   std::string builder_;  // InputPlaces::builder
-  std::optional<builder::FolderStore> cache_;
-  builder::CachePlaces caches_;
+  std::optional<BuildCaches> caches_;
   std::atomic<bool> has_kept_ = false;
   std::mutex mutex_;
   std::vector<std::optional<api::StageReport>> done_;  // By stage. Guarded by mutex_.

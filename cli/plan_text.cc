@@ -83,9 +83,20 @@ std::string targets_text(const api::Plan& plan) {
   return "targets " + joined(words, ", ");
 }
 
+// "all of it", "up to line 4; src/main.c changed".
+std::string outlook_text(const api::Plan& plan, int stage, const StageOutlook& outlook) {
+  if (outlook.is_whole) return "all of it";
+  const std::vector<api::Step>& steps = plan.stages[static_cast<std::size_t>(stage)].steps;
+  std::string text = "nothing of it";
+  if (outlook.steps > 0) {
+    text = "up to line " + std::to_string(steps[static_cast<std::size_t>(outlook.steps - 1)].at.line);
+  }
+  return outlook.changed.empty() ? text : text + "; " + printable(outlook.changed);
+}
+
 }  // namespace
 
-std::string plan_text(const api::Plan& plan) {
+std::string plan_text(const api::Plan& plan, const std::vector<std::optional<StageOutlook>>& outlooks) {
   const std::vector<int> wave = waves(plan);
   std::string text = plan.dockerfile + ": " + std::to_string(plan.stages.size()) +
                      (plan.stages.size() == 1 ? " stage" : " stages") + ", " + targets_text(plan) + "\n";
@@ -105,6 +116,7 @@ std::string plan_text(const api::Plan& plan) {
     std::vector<std::string> exports;
     for (const std::string& path : stage.exports) exports.push_back(export_path(path));
     if (!exports.empty()) text += "  exports " + joined(exports, " ") + "\n";
+    if (i < outlooks.size() && outlooks[i]) text += "  cache   " + outlook_text(plan, index, *outlooks[i]) + "\n";
     for (std::size_t step = 0; step < stage.steps.size(); ++step) {
       text += "  " + std::to_string(stage.steps[step].at.line) + ": " + printable(stage.steps[step].text) + "\n";
     }

@@ -162,6 +162,17 @@ TEST(FailureTextTest, ErrorHasPlaceStageAndWhatToDo) {
   EXPECT_EQ(failure_error(sample_plan(), failure).exit_status(), kExitInfrastructure);
 }
 
+TEST(PlanTextTest, SaysWhatTheCacheHasAndWhatChanged) {
+  const api::Plan plan = sample_plan();
+  const std::string whole = plan_text(plan, {StageOutlook{.is_whole = true}, std::nullopt});
+  EXPECT_THAT(whole, HasSubstr("  cache   all of it\n"));
+  EXPECT_EQ(whole.find("cache"), whole.rfind("cache")) << "nothing is said of a stage that cannot be judged yet";
+  EXPECT_THAT(
+      plan_text(plan, {StageOutlook{.steps = 1, .changed = "src/main.c changed"}, std::nullopt}),
+      HasSubstr("  cache   up to line " + std::to_string(plan.stages[0].steps[0].at.line) + "; src/main.c changed\n"));
+  EXPECT_THAT(plan_text(plan, {StageOutlook{}, std::nullopt}), HasSubstr("  cache   nothing of it\n"));
+}
+
 TEST(PlanTextTest, ShowsStagesStepsAndWhatMoves) {
   EXPECT_EQ(plan_text(sample_plan()),
             "Dockerfile: 2 stages, target stage-1\n"
