@@ -4,6 +4,7 @@ What happens there is the doing of the controller under test alone. Every reques
 """
 
 import base64
+import collections
 import contextlib
 import dataclasses
 import datetime
@@ -89,6 +90,8 @@ class Request:
     resource: str  # with its subresource: "imagebuilds/status"
     code: int
     received: datetime.datetime
+
+    name: str = ""
 
     @property
     def what(self) -> str:
@@ -239,7 +242,66 @@ def _request(event: dict) -> Request:
     about = event.get("objectRef", {})
     resource = about.get("resource", event["requestURI"]) + ("/" + about["subresource"] if "subresource" in about else "")
     received = datetime.datetime.fromisoformat(event["requestReceivedTimestamp"])
-    return Request(event["verb"], resource, event.get("responseStatus", {}).get("code", 0), received)
+    return Request(event["verb"], resource, event.get("responseStatus", {}).get("code", 0), received, about.get("name", ""))
+
+
+class FakeApiServer:
+    """The tests' own, with everything in memory: for sizes at which the real one would be measured instead of the operator."""
+
+    name = "fake"
+
+    def __init__(self, program: pathlib.Path):
+        self._program, self._process = program, None
+        self._folder = tempfile.TemporaryDirectory(prefix="imagebuild-bench-")
+        self.kubeconfig = pathlib.Path(self._folder.name) / "operator.kubeconfig"
+
+    def __enter__(self):
+        self.clear()
+        return self
+
+    def __exit__(self, *_):
+        self._stop()
+        self._folder.cleanup()
+
+    def _stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+
+    def clear(self) -> None:
+        """Begins anew, at another address."""
+        self._stop()
+        self._process = subprocess.Popen([self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                         preexec_fn=processes.die_with_parent)
+        url = self._process.stdout.readline().strip()
+        self._host, _, self._port = url.removeprefix("http://").rstrip("/").partition(":")
+        self._counted = collections.Counter()
+        self.kubeconfig.write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "fake", "users": [{"name": "fake", "user": {}}],
+            "clusters": [{"name": "fake", "cluster": {"server": url}}],
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}]}))
+
+    def client(self) -> Client:
+        return Client(self._host, int(self._port), None)
+
+    def _ask(self, command: str) -> str:
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline()
+
+    def put_copies(self, stored: bytes, count: int) -> None:
+        self._ask(f"copies {count} {json.dumps(json.loads(stored))}")
+
+    def requests(self) -> list[Request]:
+        """Those since the last call, of anybody; when they came is not known."""
+        now = collections.Counter(json.loads(self._ask("requests")))
+        new, self._counted = now - self._counted, now
+        moment = datetime.datetime.now(datetime.timezone.utc)
+        found = []
+        for what, number in new.items():
+            method, resource, code = what.split(" ")
+            found += [Request(method.lower(), resource, int(code), moment)] * number
+        return found
 
 
 def _encode(data: bytes) -> str:

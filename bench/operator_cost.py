@@ -3,8 +3,11 @@
 
     bench/operator_cost.py [--rounds 5] [--small] [--results FILE]
 
-Latency from the creation of an ImageBuild to its first pod, many at once, a start with many finished ones, and the requests
-of a build from its beginning to its end. Each at three sizes; medians of the rounds.
+Latency from the API server's answer to the creation of an ImageBuild to its first pod; many at once; a start with many
+finished ones; and the requests of a build from its beginning to its end. Each at three sizes; medians of the rounds.
+The operator runs with its default settings; where more builds are under way than its limit, that is lifted
+(--concurrency=0), for it says how many may be under way, not how fast they get there. Larger sizes on the tests' fake API
+server, if the program serve_fake_api lies beside the others.
 """
 
 import argparse
@@ -24,13 +27,14 @@ import threading
 import time
 import urllib.request
 
-from api_server import BUILDS, NAMESPACE, PODS, TOP, ApiServer, free_port
+from api_server import BUILDS, NAMESPACE, PODS, TOP, ApiServer, FakeApiServer, free_port
 from harness import processes
 from played import Cluster, image_build
 
 _ONE_AFTER_ANOTHER = 100
 _WATCHED = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _AT_ONCE, _FINISHED = (50, 200, 500), (1_000, 3_000, 10_000)
+_FAKE_AT_ONCE, _FAKE_FINISHED = (500, 1_000, 2_000), (10_000, 20_000, 30_000)
 _REST_SECONDS = 10
 _CREATORS = 4
 
@@ -145,7 +149,6 @@ class FirstPods:
 class Bench:
     def __init__(self, server: ApiServer, programs: pathlib.Path):
         self._server, self._programs = server, programs
-        self._client = server.client()
         self._numbers = 0
 
     def operator(self, *options: str) -> Operator:
@@ -166,17 +169,15 @@ class Bench:
             operator.wait_idle()
             self.counted()
             name = self.fresh_name()
-            self._client.call("POST", BUILDS, image_build(name))
-            Cluster(self.new_client(), self._programs / "imagebuild").finish(name)
+            self._server.client().call("POST", BUILDS, image_build(name))
+            Cluster(self._server.client(), self._programs / "imagebuild").finish(name)
             time.sleep(0.5)
             return self._server.stored(name), dict(collections.Counter(one.what for one in self.counted()))
 
-    def new_client(self):
-        return self._server.client()
-
     def latencies(self) -> dict:
-        """One build after another, each from sending the request that creates it until a watch shows its pod."""
-        waits, first_pods, requests = [], [], []
+        """One build after another: from the API server's answer to its creation, and from asking for that, until a watch
+        shows its pod."""
+        waits, asked, first_pods, client = [], [], [], self._server.client()
         with self.operator("--concurrency=0") as operator, FirstPods(self._server) as pods:
             operator.wait_synced()
             operator.wait_idle()
@@ -184,18 +185,25 @@ class Bench:
             self.counted()
             for _ in range(_ONE_AFTER_ANOTHER):
                 name = self.fresh_name()
-                begun, began = time.monotonic(), datetime.datetime.now(datetime.timezone.utc)
-                self._client.call("POST", BUILDS, image_build(name))
-                waits.append((pods.wait(name) - begun) * 1000)
-                time.sleep(0.02)  # so that what comes after its pod is told from what the next one needs
-                requests.append(began)
+                begun = time.monotonic()
+                client.call("POST", BUILDS, image_build(name))
+                created = time.monotonic()
+                seen = pods.wait(name)
+                waits.append((seen - created) * 1000)
+                asked.append((seen - begun) * 1000)
+                time.sleep(0.02)
+            time.sleep(1.5)  # a status may be written a second later
             log = sorted(self.counted(), key=lambda one: one.received)
-        for began, ended in zip(requests, requests[1:] + [datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)]):
-            own = [one for one in log if began <= one.received < ended]
+        for name in pods.seen:
+            own = [one for one in log if one.name.startswith(name)]
             pod = next(index for index, one in enumerate(own) if one.what == "create pods")
             first_pods.append(own[:pod + 1])
+        # What is looked up now and then for all builds together.
+        shared = [one for one in log if not any(one.name.startswith(name) for name in pods.seen)]
+        first_pods[0] += shared
         counts = collections.Counter(one.what for own in first_pods for one in own)
-        return {"milliseconds": waits, "requests": statistics.median(map(len, first_pods)), "most requests": max(map(len, first_pods)),
+        return {"milliseconds": waits, "since asked": asked,
+                "requests": statistics.median(map(len, first_pods)), "most requests": max(map(len, first_pods)),
                 "by kind": {what: round(number / _ONE_AFTER_ANOTHER, 2) for what, number in counts.items()},
                 "conflicts": sum(one.code == 409 for one in log)}
 
@@ -220,7 +228,7 @@ class Bench:
                     "memory": operator.memory_mib("VmRSS")}
 
     def _create_all(self, names: list[str]) -> None:
-        client = self.new_client()
+        client = self._server.client()
         for name in names:
             client.call("POST", BUILDS, image_build(name))
 
@@ -231,7 +239,7 @@ class Bench:
             synced = operator.wait_synced()
             name = self.fresh_name()
             begun = time.monotonic()
-            self._client.call("POST", BUILDS, image_build(name))
+            self._server.client().call("POST", BUILDS, image_build(name))
             first = pods.wait(name, 120) - begun
             operator.wait_idle()
             time.sleep(2)
@@ -269,30 +277,59 @@ class Table:
         return "\n".join(lines)
 
 
-def measure(bench: Bench, server: ApiServer, rounds: int, at_once: tuple, finished: tuple) -> tuple[dict, Table]:
-    results: dict = {"latency": {}, "at once": {}, "finished": {}}
-    finished_build, results["requests of a whole build"] = bench.whole_build()
+def say(what: str, value) -> None:
+    print(f"{what}: {value}", flush=True)
 
-    def say(what: str, value) -> None:
-        print(f"{what}: {value}", flush=True)
 
-    for count in at_once:
-        results["at once"][count] = []
+def at_once(bench: Bench, server, counts: tuple, rounds: int) -> dict:
+    results = {}
+    for count in counts:
+        results[count] = []
         for _ in range(rounds):
             server.clear()
-            results["at once"][count].append(bench.at_once(count))
-        say(f"{count} at once", [round(one["seconds"], 2) for one in results["at once"][count]])
-    for count in (0, *finished):
-        for case in ("latency", "finished"):
-            results[case][count] = []
+            results[count].append(bench.at_once(count))
+        say(f"{count} at once, {server.name} API server, seconds", [round(one["seconds"], 2) for one in results[count]])
+    return results
+
+
+def starts(bench: Bench, server, finished_build: bytes, counts: tuple, rounds: int, after_each=lambda count: None) -> dict:
+    results = {}
+    for count in counts:
+        results[count] = []
         for _ in range(rounds):
             server.clear()
-            if count:
-                server.put_copies(finished_build, count)
-                results["finished"][count].append(bench.start_with(count))
-            results["latency"][count].append(bench.latencies())
-        say(f"{count} finished, to the first pod in ms", [round(statistics.median(one["milliseconds"]), 1) for one in results["latency"][count]])
-        say(f"{count} finished, start", [{name: round(value, 2) for name, value in one.items()} for one in results["finished"][count]])
+            server.put_copies(finished_build, count)
+            results[count].append(bench.start_with(count))
+            after_each(count)
+        shown = [{name: round(value, 2) for name, value in one.items()} for one in results[count]]
+        say(f"start with {count} finished, {server.name} API server", shown)
+    return results
+
+
+def measure(programs: pathlib.Path, rounds: int, small: bool) -> tuple[dict, "Table"]:
+    results: dict = {}
+    with ApiServer() as server:
+        bench = Bench(server, programs)
+        finished_build, results["requests of a whole build"] = bench.whole_build()
+        results["at once"] = at_once(bench, server, (5, 10, 20) if small else _AT_ONCE, rounds)
+        latency = collections.defaultdict(list)
+        for _ in range(rounds):
+            server.clear()
+            latency[0].append(bench.latencies())
+        sizes = (100, 200, 300) if small else _FINISHED
+        results["finished"] = starts(bench, server, finished_build, sizes, rounds, lambda count: latency[count].append(bench.latencies()))
+        results["latency"] = dict(latency)
+        for count, each in latency.items():
+            medians = [round(statistics.median(one["milliseconds"]), 1) for one in each]
+            say(f"to the first pod beside {count} finished, p50 of each round in ms", medians)
+    program = programs / "serve_fake_api"
+    if program.exists():
+        with FakeApiServer(program) as server:
+            bench = Bench(server, programs)
+            results["fake at once"] = at_once(bench, server, (20, 50) if small else _FAKE_AT_ONCE, rounds)
+            results["fake finished"] = starts(bench, server, finished_build, (300, 600) if small else _FAKE_FINISHED, rounds)
+    else:
+        print(f"without the fake API server: there is no {program}")
     return results, tabled(results)
 
 
@@ -304,6 +341,7 @@ def tabled(results: dict) -> Table:
         beside = f" beside {count} finished" if count else ""
         table.add(f"create to first pod{beside}, p50", percentile(waits, 0.5), "ms", 10, "" if count else "p50")
         table.add(f"create to first pod{beside}, p99", percentile(waits, 0.99), "ms", 50)
+        table.add("  with the creation itself, p50", percentile([wait for one in rounds for wait in one["since asked"]], 0.5), "ms")
     for count, rounds in results["at once"].items():
         largest = count == max(results["at once"])
         table.add(f"{count} at once, until each has its first pod", median(rounds, "seconds"), "s", 6 * count / 500, "at once" if largest else "")
@@ -313,14 +351,18 @@ def tabled(results: dict) -> Table:
     table.add("  of them conflicts, in all builds", sum(one["conflicts"] for case in ("latency", "at once") for each in results[case].values()
                                                          for one in each), "", 0, "conflicts")
     for count, rounds in results["finished"].items():
-        if not count:
-            continue
         aim = count == most
         table.add(f"{count} finished: synced after", median(rounds, "synced"), "s", 2)
         table.add(f"  a build created then has its first pod after", median(rounds, "first pod"), "s", 1, "first" if aim else "")
         table.add(f"  memory (RSS)", median(rounds, "memory"), "MiB", 96, "memory" if aim else "")
         table.add(f"  memory, at most", median(rounds, "peak"), "MiB")
         table.add(f"  CPU at rest", median(rounds, "cpu at rest"), "%")
+    for count, rounds in results.get("fake at once", {}).items():
+        table.add(f"fake API server: {count} at once", median(rounds, "seconds"), "s")
+        table.add("  CPU of the operator", median(rounds, "cpu"), "s")
+    for count, rounds in results.get("fake finished", {}).items():
+        table.add(f"fake API server: {count} finished: synced after", median(rounds, "synced"), "s")
+        table.add("  memory (RSS)", median(rounds, "memory"), "MiB")
     whole = results["requests of a whole build"]
     table.add("requests of a whole build (two stages)", sum(whole.values()), "")
     for what, number in sorted(whole.items(), key=lambda entry: -entry[1]):
@@ -340,9 +382,7 @@ def main() -> None:
     arguments = arguments.parse_args()
     programs = pathlib.Path(os.environ.get("IMAGEBUILD_BIN", TOP / "build/release/bin/imagebuild")).parent
 
-    with ApiServer() as server:
-        sizes = ((5, 10, 20), (100, 200, 300)) if arguments.small else (_AT_ONCE, _FINISHED)
-        results, table = measure(Bench(server, programs), server, arguments.rounds, *sizes)
+    results, table = measure(programs, arguments.rounds, arguments.small)
     print(f"\nmedian of {arguments.rounds} rounds\n{table}")
 
     when = datetime.datetime.now(datetime.timezone.utc)
@@ -350,7 +390,7 @@ def main() -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({
         "when": when.isoformat(timespec="seconds"), "commit": version("git", "rev-parse", "HEAD"),
-        "machine": {"cores": os.cpu_count(), "kernel": platform.release()}, "server": server.name, "rounds": arguments.rounds,
+        "machine": {"cores": os.cpu_count(), "kernel": platform.release()}, "rounds": arguments.rounds,
         "table": table.rows, "results": results}, indent=2) + "\n")
     print(f"written to {path}")
 

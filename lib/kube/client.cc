@@ -1,7 +1,10 @@
 #include "kube/client.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+
+#include "kube/json_text.h"
 
 namespace imagebuild::kube {
 namespace {
@@ -45,6 +48,16 @@ Json delete_body(const DeleteOptions& options) {
   if (options.propagation != Propagation::kServerDefault) body["propagationPolicy"] = text_of(options.propagation);
   if (options.grace_seconds) body["gracePeriodSeconds"] = *options.grace_seconds;
   return body;
+}
+
+// What is left of the answer besides the items.
+Result<std::string> take_apart(ByteSource& body, ListText& list) {
+  std::string piece(64 * 1024, '\0');
+  while (true) {
+    ASSIGN_OR_RETURN(const std::size_t count, body.read(std::as_writable_bytes(std::span(piece))));
+    if (count == 0) return list.finish();
+    RETURN_IF_ERROR(list.take(std::string_view(piece).substr(0, count)));
+  }
 }
 
 std::string described(const std::string& verb, const Resource& resource, const ObjectKey& key) {
@@ -197,6 +210,32 @@ ApiResult<std::string> Client::list_pages(const Resource& resource, const std::s
     }
     next = text_at(*page, {"metadata", "continue"});
     if (next.empty()) return resource_version_of(*page);
+  }
+}
+
+ApiResult<std::string> Client::list_cached(const Resource& resource, const std::string& ns, const ListOptions& options,
+                                           const std::function<void()>& restart,
+                                           const std::function<void(std::string_view)>& item,
+                                           std::stop_token stop) const {
+  Call call{.method = "GET", .path = resource.path(ns), .doing = described("list", resource, {ns, ""})};
+  call.add("labelSelector", options.label_selector);
+  call.add("fieldSelector", options.field_selector);
+  call.add("resourceVersion", "0");
+  http::Retrier retrier(options_.retry, options_.seams, stop);
+  while (true) {
+    restart();
+    ASSIGN_OR_RETURN(const http::Response response, send(call, stop));
+    ListText text(item);
+    const Result<std::string> rest = take_apart(*response.body, text);
+    if (!rest.ok()) {
+      if (retrier.again(rest.error())) continue;
+      return rest.error().in("cannot " + call.doing);
+    }
+    const Json list = Json::parse(*rest, nullptr, false);
+    if (!list.is_object()) {
+      return Error{ErrorCode::kCorrupt, "cannot " + call.doing + ": the API server's answer is not a JSON object"};
+    }
+    return resource_version_of(list);
   }
 }
 

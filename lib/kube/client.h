@@ -88,6 +88,14 @@ class Client {
                                     const std::function<void()>& restart, const std::function<void(Json)>& item,
                                     std::stop_token stop = {}) const;
 
+  // The whole list in one answer from the server's cache: much less work for the server than pages, which it reads from
+  // its store, but it may be a little behind. `item` gets each object's text while the answer arrives. Objects of some
+  // resources do not say their kind there. For the first list of an informer.
+  ApiResult<std::string> list_cached(const Resource& resource, const std::string& ns, const ListOptions& options,
+                                     const std::function<void()>& restart,
+                                     const std::function<void(std::string_view)>& item,
+                                     std::stop_token stop = {}) const;
+
   // The object's metadata says namespace and name. What the server made of it is returned.
   ApiResult<Json> create(const Resource& resource, const Json& object, std::stop_token stop = {}) const;
   // Replaces; a resourceVersion in the object makes it conditional (is_conflict()).

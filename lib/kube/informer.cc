@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <random>
+#include <utility>
 
 namespace imagebuild::kube {
 namespace {
@@ -43,9 +44,10 @@ void Informer::run(std::stop_token stop) {
     return retrier.again(Error{ErrorCode::kUnavailable, ""}, wish);
   };
   std::string resource_version;
+  bool from_cache = options_.first_from_cache;
   while (!stop.stop_requested()) {
     if (resource_version.empty()) {
-      auto listed = relist(stop);
+      auto listed = relist(std::exchange(from_cache, false), stop);
       if (!listed.ok()) {
         if (stop.stop_requested()) return;
         report(listed.error());
@@ -64,20 +66,38 @@ void Informer::run(std::stop_token stop) {
   }
 }
 
-ApiResult<std::string> Informer::relist(const std::stop_token& stop) {
+ApiResult<std::string> Informer::relist(bool from_cache, const std::stop_token& stop) {
   Store fresh;
   const ListOptions list{.label_selector = options_.label_selector,
                          .field_selector = options_.field_selector,
                          .page_size = options_.page_size};
-  const auto keep = [&](Json object) {
-    const ObjectKey key = key_of(object);
-    fresh[key] = projected(std::move(object));
+  const auto keep = [&](Object object) {
+    if (object) fresh[key_of(*object)] = std::move(object);
   };
-  ASSIGN_OR_RETURN(std::string version, client_.list_pages(
-                                            options_.resource, options_.ns, list, [&] { fresh.clear(); }, keep, stop));
-  if (version.empty()) return Error{ErrorCode::kCorrupt, "the API server's list has no resourceVersion"};
+  const auto restart = [&] { fresh.clear(); };
+  auto version = from_cache ? client_.list_cached(
+                                  options_.resource, options_.ns, list, restart,
+                                  [&](std::string_view text) { keep(read(text)); }, stop)
+                            : client_.list_pages(
+                                  options_.resource, options_.ns, list, restart,
+                                  [&](Json object) { keep(projected(std::move(object))); }, stop);
+  if (!version.ok()) return version;
+  if (version->empty()) return Error{ErrorCode::kCorrupt, "the API server's list has no resourceVersion"};
   replace(std::move(fresh));
   return version;
+}
+
+// Null for what is no object.
+Object Informer::read(std::string_view text) const {
+  if (options_.project_text) {
+    if (auto kept = options_.project_text(text)) return std::make_shared<const Json>(*std::move(kept));
+  }
+  Json object = Json::parse(text, nullptr, false);
+  if (!object.is_object()) return nullptr;
+  // Items of a list leave out what the list says for all of them.
+  if (!object.contains("kind")) object["kind"] = options_.resource.kind;
+  if (!object.contains("apiVersion")) object["apiVersion"] = options_.resource.api_version();
+  return projected(std::move(object));
 }
 
 Informer::Next Informer::watch(std::string& resource_version, bool& made_progress, const std::stop_token& stop) {

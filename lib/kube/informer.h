@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -25,6 +26,11 @@ struct InformerOptions {
   // What of an object is kept: with thousands of objects, memory is what a copy costs. Absent: all but managedFields.
   // metadata's name, namespace, uid and resourceVersion are kept in any case.
   std::function<Json(Json)> project = {};
+  // The same from the text of an object in the first list, which it may refuse: then the object is parsed and
+  // projected. For collections of thousands that are hardly looked at. What it makes has the members named above.
+  std::function<std::optional<Json>(std::string_view)> project_text = {};
+  // The first list is what the server's cache has (Client::list_cached()); later ones are the newest, in pages.
+  bool first_from_cache = false;
   int page_size = 500;
   std::chrono::seconds shortest_watch{300};  // The server ends a watch between once and twice this, by chance: many
                                              // clients that started together do not come back together.
@@ -64,7 +70,8 @@ class Informer {
   enum class Next { kEnded, kBroke, kListAgain, kStopped };
   using Store = std::unordered_map<ObjectKey, Object>;
 
-  ApiResult<std::string> relist(const std::stop_token& stop);
+  ApiResult<std::string> relist(bool from_cache, const std::stop_token& stop);
+  Object read(std::string_view text) const;
   Next watch(std::string& resource_version, bool& made_progress, const std::stop_token& stop);
   Object projected(Json object) const;
   void replace(Store fresh);

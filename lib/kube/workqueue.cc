@@ -15,7 +15,7 @@ void WorkQueue::enqueue(const ObjectKey& key) {
 void WorkQueue::add(const ObjectKey& key) {
   const std::lock_guard lock(mutex_);
   enqueue(key);
-  changed_.notify_all();
+  changed_.notify_one();
 }
 
 void WorkQueue::add_after(const ObjectKey& key, std::chrono::milliseconds delay) {
@@ -23,7 +23,7 @@ void WorkQueue::add_after(const ObjectKey& key, std::chrono::milliseconds delay)
   if (shutting_down_) return;
   if (delay.count() <= 0) {
     enqueue(key);
-    changed_.notify_all();
+    changed_.notify_one();
     return;
   }
   const SteadyTime due = options_.now() + delay;
@@ -35,7 +35,7 @@ void WorkQueue::add_after(const ObjectKey& key, std::chrono::milliseconds delay)
     known->second = due;
   }
   delays_.emplace(due, key);
-  changed_.notify_all();
+  changed_.notify_one();
 }
 
 void WorkQueue::add_rate_limited(const ObjectKey& key) {
@@ -95,7 +95,10 @@ std::optional<ObjectKey> WorkQueue::try_take() {
 std::optional<ObjectKey> WorkQueue::take(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
-    if (auto key = pop()) return key;
+    if (auto key = pop()) {
+      if (!queue_.empty() || !delays_.empty()) changed_.notify_one();
+      return key;
+    }
     // A key that is dirty while it is worked on comes back at its done(): then this worker may get it.
     if (shutting_down_ && dirty_.empty()) return {};
     const auto something = [&] {
@@ -111,6 +114,7 @@ std::optional<ObjectKey> WorkQueue::take(std::stop_token stop) {
                         [&] { return something() || delays_.empty() || delays_.begin()->first != earliest; });
     }
   }
+  changed_.notify_one();  // It may have been woken for a key.
   return {};
 }
 
@@ -123,8 +127,11 @@ void WorkQueue::done(const ObjectKey& key) {
   if (dirty_.contains(key)) {
     queue_.push_back(key);
     tell(options_.metrics.depth, queue_.size());
+    changed_.notify_one();
   }
+  if (!shutting_down_) return;
   changed_.notify_all();
+  drained_.notify_all();
 }
 
 void WorkQueue::shut_down() {
@@ -138,7 +145,7 @@ void WorkQueue::shut_down() {
 void WorkQueue::drain() {
   shut_down();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return processing_.empty() && dirty_.empty(); });
+  drained_.wait(lock, [&] { return processing_.empty() && dirty_.empty(); });
 }
 
 bool WorkQueue::shutting_down() const {

@@ -88,7 +88,10 @@ class WorkQueue {
 
   const WorkQueueOptions options_;
   mutable std::mutex mutex_;
+  // One waiting worker is woken for one key; who takes something wakes the next if there is more to take or to wait
+  // for.
   std::condition_variable_any changed_;
+  std::condition_variable_any drained_;
   std::deque<ObjectKey> queue_;                           // In order; each of these is dirty and not being worked on.
   std::unordered_map<ObjectKey, SteadyTime> dirty_;       // To be worked on, with the time of their add.
   std::unordered_map<ObjectKey, SteadyTime> processing_;  // Handed out, with the time of it.

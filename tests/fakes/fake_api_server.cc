@@ -339,8 +339,10 @@ void FakeApiServer::watch(Exchange& exchange, const ApiTarget& target, const Api
   while (true) {
     const bool in_time = changed_.wait_until(lock, deadline, awaited);
     std::string text;
-    for (const ApiChange& change : store_.history()) {
-      if (change.version <= seen || change.collection != target.collection()) continue;
+    const std::vector<ApiChange>& history = store_.history();
+    for (auto at = std::ranges::upper_bound(history, seen, {}, &ApiChange::version); at != history.end(); ++at) {
+      const ApiChange& change = *at;
+      if (change.collection != target.collection()) continue;
       if (const auto event = FakeApiStore::event_of(change, target.ns, selector)) text += event->dump() + "\n";
     }
     seen = store_.version();

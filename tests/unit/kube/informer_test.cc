@@ -83,6 +83,48 @@ TEST_F(InformerTest, HasWhatWasThereAndFollowsWhatChanges) {
   EXPECT_EQ(informer.list().size(), 1U);
 }
 
+TEST_F(InformerTest, TakesItsFirstListFromTheServersCache) {
+  server->put(config_maps(), config_map("ns", "a"));
+  server->put(config_maps(), config_map("ns", "plain"));
+  InformerOptions options = informer_options();
+  options.first_from_cache = true;
+  options.project_text = [](std::string_view text) -> std::optional<Json> {
+    if (text.find("plain") == text.npos) return {};
+    return Json{{"metadata", {{"name", "plain"}, {"namespace", "ns"}, {"uid", "u"}, {"resourceVersion", "1"}}}};
+  };
+  Informer informer(*client, options, recorder());
+  informer.start();
+  ASSERT_TRUE(informer.wait_for_sync());
+  EXPECT_EQ(informer.size(), 2U);
+  ASSERT_TRUE(informer.get({"ns", "a"}));
+  EXPECT_EQ(text_at(*informer.get({"ns", "a"}), {"kind"}), "ConfigMap");
+  EXPECT_EQ(value_of(informer.get({"ns", "a"})), "one");
+  EXPECT_EQ(value_of(informer.get({"ns", "plain"})), "");
+  EXPECT_EQ(server->count("GET", "resourceVersion=0"), 1);
+  EXPECT_EQ(server->count("GET", "limit"), 0);
+
+  ASSERT_TRUE(server->wait_for_watchers(1));
+  server->put(config_maps(), config_map("ns", "b"));
+  EXPECT_TRUE(saw("b - one"));
+  server->compact();
+  server->end_watches();
+  ASSERT_TRUE(server->wait_for_count("WATCH", "", 2));
+}
+
+TEST_F(InformerTest, ReadsTheNewestInPagesWhereTheCacheGaveNoWholeAnswer) {
+  server->put(config_maps(), config_map("ns", "a"));
+  server->inject({.method = "GET", .path_contains = "configmaps", .times = 1, .stream = R"({"items":[{"metadata")"});
+  server->inject({.method = "GET", .path_contains = "configmaps", .times = 1, .status = 403, .reason = "Forbidden"});
+  InformerOptions options = informer_options();
+  options.first_from_cache = true;
+  Informer informer(*client, options, recorder());
+  informer.start();
+  ASSERT_TRUE(informer.wait_for_sync());
+  EXPECT_EQ(value_of(informer.get({"ns", "a"})), "one");
+  EXPECT_TRUE(saw("error 403"));
+  EXPECT_EQ(server->count("GET", "limit"), 1);
+}
+
 TEST_F(InformerTest, GoesOnWhereABrokenWatchEnded) {
   server->put(config_maps(), config_map("ns", "a"));
   Informer informer(*client, informer_options(), recorder());
