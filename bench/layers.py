@@ -4,8 +4,10 @@
     bench/layers.py [--rounds 5] [--sizes 64:3000 256:12000 1024:50000] [--compression gzip] [--results FILE]
 
 A size is MEBIBYTES:FILES. Both programs take turns, with an empty store and an empty registry each time. "layer" is the
-time of the COPY alone, in which the layer is made; "limit" is the slowest of SHA-256, the compressor on all cores, and
-reading and writing the files, each done alone in the same round. Ends with 1 if an aim was missed.
+time of the COPY alone, in which the layer is made; "limit" is the slower of SHA-256 and the compressor on all cores, each
+done alone in the same round. "disk" reads the files one by one and writes as much as the layer has: no program that reads
+files is much faster, but Python is a little slower than others, so it is shown and not aimed at. Ends with 1 if an aim was
+missed.
 """
 
 import argparse
@@ -83,7 +85,8 @@ def one_round(context: pathlib.Path, compression: str, mirror: str) -> dict:
         folder = pathlib.Path(name)
         ours = build_with_imagebuild(folder, context, compression, mirror)
         parts = apart(unavoidable.seconds, context / "tree", compression, folder)
-        return ours | {"Buildah": build_with_buildah(folder, context, mirror), "limit": max(parts.values()), "parts": parts}
+        limit = max(parts["SHA-256"], parts[compression])
+        return ours | {"Buildah": build_with_buildah(folder, context, mirror), "limit": limit, "parts": parts}
 
 
 def measure(mebibytes: int, files: int, rounds: int, compression: str, mirror: str) -> list[dict]:
