@@ -49,7 +49,11 @@ Inventory::Inventory(const kube::Client& client, InventoryOptions options) : opt
   std::vector<std::string> namespaces = options_.namespaces;
   if (namespaces.empty()) namespaces.emplace_back();
   for (const std::string& ns : namespaces) {
-    kube::InformerOptions informer{.resource = image_builds(), .ns = ns, .project = project_build};
+    kube::InformerOptions informer{.resource = image_builds(),
+                                   .ns = ns,
+                                   .project = project_build,
+                                   .project_text = project_settled,
+                                   .first_from_cache = true};
     informer.on_error = [this](const kube::ApiError& error) {
       if (options_.on_error) options_.on_error(image_builds(), error);
     };
@@ -70,7 +74,8 @@ Inventory::~Inventory() {
 
 void Inventory::watch(const kube::Client& client, kube::Resource resource, const std::string& ns, Members Kinds::*kind,
                       std::function<kube::Json(kube::Json)> project) {
-  kube::InformerOptions informer{.resource = resource, .ns = ns, .label_selector = managed_selector()};
+  kube::InformerOptions informer{
+      .resource = resource, .ns = ns, .label_selector = managed_selector(), .first_from_cache = true};
   informer.project = std::move(project);
   informer.on_error = [this, resource](const kube::ApiError& error) {
     if (options_.on_error) options_.on_error(resource, error);

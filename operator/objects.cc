@@ -7,6 +7,7 @@
 
 #include "api/reasons.h"
 #include "base/timestamp.h"
+#include "kube/json_text.h"
 #include "operator/pods/metadata.h"
 
 namespace imagebuild::op {
@@ -199,8 +200,7 @@ Json states_of(const Json& statuses, std::initializer_list<std::string> names) {
 
 constexpr const char* kSettled = "settled";
 
-bool has_ended(const Json& build) {
-  const std::string phase = text_at(build, {"status", "phase"});
+bool is_end(std::string_view phase) {
   return phase == "Succeeded" || phase == "Failed" || phase == "Cancelled";
 }
 
@@ -217,7 +217,8 @@ bool asks_for_nothing(const Json& build) {
   constexpr long long kNone = -1;
   const long long generation = kube::number_at(build, {"metadata", "generation"}, kNone);
   return generation != kNone && kube::number_at(build, {"status", "observedGeneration"}, kNone) == generation &&
-         has_ended(build) && !is_called_wrong(build) && at(build, {"metadata", "deletionTimestamp"}).is_null();
+         is_end(text_at(build, {"status", "phase"})) && !is_called_wrong(build) &&
+         at(build, {"metadata", "deletionTimestamp"}).is_null();
 }
 
 }  // namespace
@@ -226,6 +227,32 @@ Json project_build(Json build) {
   if (asks_for_nothing(build)) return {{kSettled, true}};
   if (build.contains("metadata")) build["metadata"].erase("managedFields");
   return build;
+}
+
+std::optional<Json> project_settled(std::string_view text) {
+  std::string_view generation, observed, phase, status;
+  bool deleting = false;
+  Json metadata = Json::object();
+  const auto read_metadata = [&](std::string_view name, std::string_view value) {
+    if (name == "generation") generation = value;
+    if (name == "deletionTimestamp") deleting = true;
+    if (name != "name" && name != "namespace" && name != "uid" && name != "resourceVersion") return;
+    if (const auto plain = kube::plain_text(value)) metadata[std::string(name)] = std::string(*plain);
+  };
+  const auto read_status = [&](std::string_view name, std::string_view value) {
+    if (name == "observedGeneration") observed = value;
+    if (name == "phase") phase = kube::plain_text(value).value_or("");
+  };
+  bool whole = true;
+  const bool is_object = kube::for_each_member(text, [&](std::string_view name, std::string_view value) {
+    if (name == "metadata") whole = kube::for_each_member(value, read_metadata) && whole;
+    if (name == "status") whole = kube::for_each_member(status = value, read_status) && whole;
+  });
+  // The word may stand elsewhere too; then the object is parsed for nothing.
+  const bool may_be_called_wrong = status.find(api::reason::kInvalidSpec) != status.npos;
+  if (!is_object || !whole || deleting || may_be_called_wrong || metadata.size() != 4) return {};
+  if (generation.empty() || generation != observed || !is_end(phase)) return {};
+  return Json{{kSettled, true}, {"metadata", std::move(metadata)}};
 }
 
 bool is_settled(const Json& build) {

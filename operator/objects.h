@@ -2,7 +2,9 @@
 // 1.20 on; what a server does not say is left empty.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "build/reconcile_state.h"
@@ -28,6 +30,8 @@ Result<build::Claim> claim_from(const kube::Json& claim);
 // What an informer keeps of an ImageBuild: all but managedFields while there is something to do. Of one that is settled
 // only its name, namespace, UID and version: there may be many thousands of them.
 kube::Json project_build(kube::Json build);
+// What is kept of a settled one, from its text alone; nothing for any other, or where more than a look is needed.
+std::optional<kube::Json> project_settled(std::string_view text);
 // Kept so: its build has ended, and the spec asks for nothing else. Only what it left behind may have to be cleaned up.
 bool is_settled(const kube::Json& build);
 

@@ -19,13 +19,14 @@ namespace imagebuild::op {
 // One process of the operator.
 class OneOperator {
  public:
-  OneOperator(const std::string& api_url, std::size_t concurrency)
+  OneOperator(const std::string& api_url, std::size_t concurrency, std::chrono::milliseconds status_pace = {})
       : client_(transport_, {.server = *http::Url::parse(api_url)}), slots_(concurrency) {
     ClusterSettings settings = sample_settings();
     settings.sign = [this](const std::string& path) { return reports.sign(path); };
     actor_ = std::make_unique<Actor>(ActorParts{client_, events_, reports, std::move(settings), ""});
-    controller_ = std::make_unique<Controller>(
-        ControllerParts{client_, inventory_, queue_, slots_, reports, observer_, *actor_, metrics, log_});
+    ControllerParts parts{client_, inventory_, queue_, slots_, reports, observer_, *actor_, metrics, log_};
+    parts.status_pace = status_pace;
+    controller_ = std::make_unique<Controller>(parts);
     inventory_.start();
     inventory_.wait_for_sync({});
   }

@@ -180,6 +180,96 @@ TEST_F(ControllerTest, GivesTheSlotOfABuildBackThatWasReplacedByAnotherOfItsName
   ASSERT_TRUE(until_pod(second, kPrepareWork));
 }
 
+TEST_F(ControllerTest, MakesEachObjectOnceAndMeetsNoConflict) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
+  ASSERT_TRUE(until_pod(build, kPublishWork));
+  op->report(build, pod_name(build, kPublishWork), pushed());
+  ASSERT_TRUE(op->work_until([&] {
+    return has_phase(build, BuildPhase::kSucceeded) && api.all(kube::pods(), "team").empty() &&
+           api.all(config_maps(), "team").empty();
+  }));
+  EXPECT_EQ(api.count("POST", "/pods"), 3);
+  EXPECT_EQ(api.count("POST", "/persistentvolumeclaims"), 1);
+  EXPECT_EQ(api.count("POST", "/configmaps"), 1);
+  EXPECT_EQ(api.count("PUT", "/configmaps"), 1);
+  for (const fakes::ApiRequest& request : api.requests()) EXPECT_NE(request.status, 409) << request.path;
+}
+
+TEST_F(ControllerTest, NeedsFewRequestsUpToTheFirstPod) {
+  start();
+  const api::ImageBuild first = put_build("first");
+  ASSERT_TRUE(until_pod(first, kPrepareWork));  // From here on, what it refers to is known.
+  const auto before = api.requests().size();
+  const api::ImageBuild second = put_build("second");
+  ASSERT_TRUE(until_pod(second, kPrepareWork));
+  int asked = 0;
+  const std::vector<fakes::ApiRequest> requests = api.requests();
+  for (std::size_t i = before; i < requests.size(); ++i) {
+    const bool first_of_it = requests[i].body.find("\"second") != std::string::npos || requests[i].method == "GET";
+    asked += first_of_it ? 1 : 0;
+    if (first_of_it && requests[i].path.ends_with("/pods")) break;
+  }
+  EXPECT_EQ(asked, 4) << "the status, the claim, the record, the pod";
+}
+
+TEST_F(ControllerTest, TellsProgressInOneStatusInsteadOfSeveral) {
+  const api::ImageBuild build = put_build();
+  op = std::make_unique<OneOperator>(api.url(), 0, std::chrono::hours(1));
+  ASSERT_TRUE(until_pod(build, kPrepareWork));
+  set_status(build, pod_name(build, kPrepareWork), {{"phase", "Running"}});
+  ASSERT_EQ(op->report(build, pod_name(build, kPrepareWork), prepared()), 204);
+  ASSERT_TRUE(until_pod(build, stage_work(0)));
+  set_status(build, pod_name(build, stage_work(0)), {{"phase", "Running"}});
+  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
+  ASSERT_TRUE(until_pod(build, kPublishWork));
+  op->report(build, pod_name(build, kPublishWork), pushed());
+  ASSERT_TRUE(until_phase(build, BuildPhase::kSucceeded));
+  EXPECT_EQ(api.count("PUT", "/status"), 4) << "one when each pod is made, and one at the end";
+  EXPECT_EQ(now(build).status.stages.at(0).work.phase, api::WorkPhase::kSucceeded);
+}
+
+TEST_F(ControllerTest, ReadsNothingOfABuildThatEndedAndLeftNothing) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
+  ASSERT_TRUE(until_pod(build, kPublishWork));
+  op->report(build, pod_name(build, kPublishWork), pushed());
+  ASSERT_TRUE(op->work_until([&] {
+    return has_phase(build, BuildPhase::kSucceeded) && api.all(kube::pods(), "team").empty() &&
+           api.all(claims(), "team").empty() && api.all(config_maps(), "team").empty();
+  }));
+  const int read = api.count("GET", "/imagebuilds/");
+  start();  // Another process, which meets the build when it has ended.
+  const api::ImageBuild next = put_build("next");
+  ASSERT_TRUE(until_pod(next, kPrepareWork));
+  EXPECT_EQ(api.count("GET", "/imagebuilds/"), read);
+
+  kube::Json changed = *api.find(image_builds(), {"team", "app"});
+  changed["spec"]["output"]["image"] = "registry.example/team/app:2";
+  changed["metadata"]["generation"] = build.generation + 1;
+  api.put(image_builds(), changed);
+  ASSERT_TRUE(op->work_until([&] { return now(build).status.build.generation == build.generation + 1; }));
+  ASSERT_TRUE(until_pod(build, kPrepareWork));
+}
+
+TEST_F(ControllerTest, CleansUpAfterABuildThatEndedBeforeThisProcessBegan) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
+  ASSERT_TRUE(until_pod(build, kPublishWork));
+  op->report(build, pod_name(build, kPublishWork), pushed());
+  ASSERT_TRUE(until_phase(build, BuildPhase::kSucceeded));
+  ASSERT_FALSE(api.all(claims(), "team").empty());
+  start();
+  ASSERT_TRUE(
+      op->work_until([&] { return api.all(claims(), "team").empty() && api.all(config_maps(), "team").empty(); }));
+}
+
 TEST_F(ControllerTest, NeverWritesTheSpec) {
   const api::ImageBuild build = put_build();
   start();

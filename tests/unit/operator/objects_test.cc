@@ -340,6 +340,60 @@ TEST(ClaimFrom, ReadsTheClaim) {
   EXPECT_FALSE(claim_from(Json::parse(R"({"metadata":{"name":"x"}})")).ok());
 }
 
+TEST(ProjectBuild, KeepsNextToNothingOfABuildThatAsksForNothing) {
+  struct Row {
+    const char* name;
+    const char* patch;
+    bool settled;
+  };
+  const Row rows[] = {
+      {"succeeded", "{}", true},
+      {"failed", R"({"status":{"phase":"Failed"}})", true},
+      {"cancelled", R"({"status":{"phase":"Cancelled"}})", true},
+      {"runs", R"({"status":{"phase":"Building"}})", false},
+      {"new", R"({"status":null})", false},
+      {"spec changed since", R"({"metadata":{"generation":4}})", false},
+      {"never observed", R"({"status":{"observedGeneration":null}})", false},
+      {"deleting", R"({"metadata":{"deletionTimestamp":"2026-01-02T03:10:00Z"}})", false},
+      {"an older operator called the spec wrong",
+       R"({"status":{"conditions":[{"type":"Ready","reason":"InvalidSpec"}]}})", false},
+  };
+  for (const Row& row : rows) {
+    Json object = {{"apiVersion", "imagebuild.dev/v1alpha1"},
+                   {"kind", "ImageBuild"},
+                   {"metadata",
+                    {{"name", "app"},
+                     {"namespace", "team"},
+                     {"uid", "u-1"},
+                     {"resourceVersion", "12"},
+                     {"generation", 3},
+                     {"managedFields", Json::array({{{"manager", "kubectl"}}})}}},
+                   {"spec", {{"output", {{"image", "registry.example/\"app\":1"}}}}},
+                   {"status",
+                    {{"phase", "Succeeded"},
+                     {"observedGeneration", 3},
+                     {"conditions", Json::array({{{"type", "Ready"}, {"reason", "Succeeded"}}})}}}};
+    object.merge_patch(Json::parse(row.patch));
+    const Json kept = project_build(object);
+    EXPECT_EQ(is_settled(kept), row.settled) << row.name;
+    EXPECT_EQ(kept.contains("spec"), !row.settled) << row.name;
+    EXPECT_FALSE(kube::at(kept, {"metadata"}).contains("managedFields")) << row.name;
+    for (const std::string& text : {object.dump(), object.dump(2)}) {
+      const auto from_text = project_settled(text);
+      ASSERT_EQ(from_text.has_value(), row.settled) << row.name;
+      if (!from_text) continue;
+      EXPECT_TRUE(is_settled(*from_text)) << row.name;
+      EXPECT_EQ(kube::key_of(*from_text).str(), "team/app") << row.name;
+      EXPECT_EQ(kube::uid_of(*from_text), "u-1") << row.name;
+      EXPECT_EQ(kube::resource_version_of(*from_text), "12") << row.name;
+    }
+  }
+  EXPECT_FALSE(is_settled(Json::parse(R"({"metadata":{"name":"settled"}})")));
+  for (const char* text : {"", "{", "[]", R"({"metadata":{},"status":{"phase":"Succeeded"}})"}) {
+    EXPECT_FALSE(project_settled(text)) << text;
+  }
+}
+
 TEST(RefusalFrom, SaysWhoCanMendIt) {
   using Kind = build::Refusal::Kind;
   struct Row {
