@@ -1,4 +1,5 @@
 // imagebuild-operator: watches ImageBuilds and has them built by pods.
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -229,6 +230,9 @@ class Signals {
 
 int run(const Options& options) {
   static Signals signals;  // Its thread may outlive everything else.
+  // Each of the many threads would otherwise keep a heap of its own with what others have freed.
+  constexpr int kHeaps = 2;
+  ::mallopt(M_ARENA_MAX, kHeaps);
   http::prepare_process_for_cpprest();
   signals.watch();
   const auto fail = [](const Error& error) {
