@@ -24,10 +24,10 @@ std::string ready_reason(const api::ImageBuildStatus& status) {
   return ready == nullptr ? "" : ready->reason;
 }
 
-// Nothing is done that the status must know of before.
+// Nothing is done that the status must know of before, and nothing happened that is worth an event.
 bool only_tells(const build::Decision& decision) {
   return std::ranges::all_of(decision.actions, [](const build::Action& action) {
-    return std::holds_alternative<build::EmitEvent>(action) || std::holds_alternative<build::RequeueAfter>(action);
+    return std::holds_alternative<build::RequeueAfter>(action);
   });
 }
 

@@ -222,13 +222,23 @@ TEST_F(ControllerTest, TellsProgressInOneStatusInsteadOfSeveral) {
   set_status(build, pod_name(build, kPrepareWork), {{"phase", "Running"}});
   ASSERT_EQ(op->report(build, pod_name(build, kPrepareWork), prepared()), 204);
   ASSERT_TRUE(until_pod(build, stage_work(0)));
-  set_status(build, pod_name(build, stage_work(0)), {{"phase", "Running"}});
   op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
   ASSERT_TRUE(until_pod(build, kPublishWork));
   op->report(build, pod_name(build, kPublishWork), pushed());
   ASSERT_TRUE(until_phase(build, BuildPhase::kSucceeded));
   EXPECT_EQ(api.count("PUT", "/status"), 4) << "one when each pod is made, and one at the end";
   EXPECT_EQ(now(build).status.stages.at(0).work.phase, api::WorkPhase::kSucceeded);
+}
+
+TEST_F(ControllerTest, TellsAtOnceWhatIsWorthAnEvent) {
+  const api::ImageBuild build = put_build();
+  op = std::make_unique<OneOperator>(api.url(), 0, std::chrono::hours(1));
+  prepare(build);
+  set_status(build, pod_name(build, stage_work(0)), {{"phase", "Running"}});
+  ASSERT_TRUE(op->work_until([&] {
+    const auto stages = now(build).status.stages;
+    return !stages.empty() && stages[0].work.phase == api::WorkPhase::kRunning;
+  }));
 }
 
 TEST_F(ControllerTest, ReadsNothingOfABuildThatEndedAndLeftNothing) {
