@@ -7,6 +7,7 @@
 #include "builder/command.h"
 #include "builder/job/publish_job.h"
 #include "builder/prepare/images.h"
+#include "builder/programs.h"
 #include "builder/publish/publish.h"
 #include "builder/publish/stage_reports.h"
 #include "builder/stage/compute_ready.h"
@@ -54,6 +55,7 @@ int publish_for_job(const PublishOptions& options, ProcessRunner& processes) {
   PublishJob request;
   request.job = std::move(*job);
   request.registries_file = options.registries.file;
+  request.stage_program = stage_program();
   request.log = log_line;
   return finish(*reporter, publish_job(request, processes, stop));
 }

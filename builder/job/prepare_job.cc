@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "build/placement.h"
 #include "builder/job/context_digest.h"
+#include "builder/job/job_cache.h"
 #include "builder/job/stage_programs.h"
 #include "builder/prepare/base_index.h"
 #include "builder/prepare/images.h"
@@ -88,7 +89,8 @@ class Preparation {
     ASSIGN_OR_RETURN(Prepared prepared, prepare_source(open, access->transport()));
     RETURN_IF_ERROR(put_programs(prepared.plan));
     RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, root()));
-    RETURN_IF_ERROR(compute(prepared.plan));
+    RETURN_IF_ERROR(use_cache(prepared.plan));
+    RETURN_IF_ERROR(compute(prepared.plan, [](int) { return true; }));
     for (const api::Warning& warning : prepared.plan.warnings) {
       log("warning: " + api::text_of(prepared.plan, warning));
     }
@@ -126,6 +128,7 @@ class Preparation {
     wanted.build_args = build_args_of(spec_);
     wanted.epoch_s = fetched.epoch_s;
     wanted.copy_context = true;
+    wanted.for_cache = api::uses_cache(spec_.cache);
     wanted.volume = root();
     const std::vector<NamedContext> contexts = contexts_of(request_.job);
     wanted.named_contexts = images_by_name(contexts);
@@ -134,6 +137,9 @@ class Preparation {
     Result<Prepared> prepared = prepare(wanted, open, processes_);
     if (!prepared.ok()) return without_scratch(prepared.error(), fetched.context);
     for (const std::string& warning : fetched.warnings) prepared->plan.warnings.push_back({"", warning, {}});
+    // It is the commit's: what a cache has of an earlier commit is as good.
+    prepared->plan.epoch_is_given = false;
+    RETURN_IF_ERROR(not_the_users(write_file_atomically(root() / volume::kPlan, prepared->plan.json())));
     TreesRequest trees;
     trees.volume = root();
     trees.dockerfile_text = prepared->dockerfile_text;
@@ -157,9 +163,25 @@ class Preparation {
     return Error{error.code, std::move(text)};
   }
 
-  Status compute(const api::Plan& plan) {
+  Status use_cache(api::Plan& plan) {
+    JobCache cache({request_.job, request_.registries_file, request_.stage_program,
+                    [this](std::string line) { log(std::move(line)); }},
+                   processes_, stop_);
+    const auto compute_one = [&](int one) { return compute(plan, [&](int stage) { return stage == one; }); };
+    ASSIGN_OR_RETURN(CachedStages found, cache.restore(plan, compute_one));
+    told_.cached = std::move(found.whole);
+    told_.changed = std::move(found.changed);
+    plan.warnings.insert(plan.warnings.end(), cache.warnings().begin(), cache.warnings().end());
+    return ok();
+  }
+
+  // Of the stages that prepare computes, those that `chosen` takes.
+  Status compute(const api::Plan& plan, const std::function<bool(int stage)>& chosen) {
+    if (told_.failure) return ok();
     const std::vector<build::Place> places = build::place_stages(plan);
-    const auto wanted = [&](int stage) { return places[static_cast<std::size_t>(stage)] == build::Place::kPrepare; };
+    const auto wanted = [&](int stage) {
+      return places[static_cast<std::size_t>(stage)] == build::Place::kPrepare && chosen(stage);
+    };
     ASSIGN_OR_RETURN(told_.failure, compute_stages(plan, root(), compression_of(spec_), wanted, stop_));
     if (told_.failure) told_.failure->message = error_of(plan, *told_.failure).message;
     return ok();

@@ -3,6 +3,7 @@
 #include "api/volume.h"
 #include "base/file.h"
 #include "build/placement.h"
+#include "builder/job/job_cache.h"
 #include "builder/prepare/images.h"
 #include "builder/publish/publish.h"
 #include "builder/publish/stage_reports.h"
@@ -76,10 +77,20 @@ class Publication {
     log("pushing " + image.str());
     ASSIGN_OR_RETURN(const std::vector<Published> published, publish(plan, wanted, open, access->client(), stop_));
     told_.image = status_of(published.front(), image);
-    told_.warnings = published.front().warnings;
-    for (const api::Warning& warning : told_.warnings) log("warning: " + api::text_of(plan, warning));
     log("pushed " + told_.image->reference);
+    told_.warnings = published.front().warnings;
+    keep_results(plan, wanted.reports);
+    for (const api::Warning& warning : told_.warnings) log("warning: " + api::text_of(plan, warning));
     return ok();
+  }
+
+  // Only what became an image is worth keeping.
+  void keep_results(const api::Plan& plan, const std::vector<api::StageReport>& reports) {
+    JobCache cache({request_.job, request_.registries_file, request_.stage_program,
+                    [this](std::string line) { log(std::move(line)); }},
+                   processes_, stop_);
+    cache.keep(plan, reports);
+    told_.warnings.insert(told_.warnings.end(), cache.warnings().begin(), cache.warnings().end());
   }
 
   Status compute(const api::Plan& plan) {

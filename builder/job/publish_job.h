@@ -1,6 +1,7 @@
 // publish in a cluster: from the stages on the artifact volume to the image that the spec's output names.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <stop_token>
 #include <string>
@@ -13,12 +14,13 @@ namespace imagebuild::builder {
 struct PublishJob {
   Job job;
   std::string registries_file;           // May be empty.
+  std::filesystem::path stage_program;   // As PrepareJob has it.
   std::function<void(std::string)> log;  // One line for people.
 };
 
 // Computes the stages of Place::kPublish, assembles the image with the output's labels and annotations, and pushes it
 // under all of the output's tags. Doing it again changes nothing. Always returns something to tell: the image or a
-// failure.
+// failure. Where the spec names a cache, the results of the stages are kept in it afterwards.
 api::Told publish_job(const PublishJob& request, ProcessRunner& processes, std::stop_token stop);
 
 }  // namespace imagebuild::builder

@@ -133,6 +133,20 @@ void walk(F& f, CacheMounts& v) {
   f("persistentVolumeClaim", v.claim);
 }
 template <class F>
+void walk(F& f, CacheRegistry& v) {
+  f("repository", v.repository);
+  f("secretRef", v.secret);
+  f("insecure", v.insecure);
+}
+template <class F>
+void walk(F& f, CacheSettings& v) {
+  f("persistentVolumeClaim", v.claim);
+  f("registry", v.registry);
+  f("maxSize", v.max_size);
+  f("ttl", v.ttl);
+  f("disabled", v.disabled);
+}
+template <class F>
 void walk(F& f, ExtraHost& v) {
   f("ip", v.ip);
   f("hostnames", v.hostnames);
@@ -205,6 +219,7 @@ void walk(F& f, ImageBuildSpec& v) {
   f("secrets", v.secrets);
   f("ssh", v.ssh);
   f("cacheMounts", v.cache_mounts);
+  f("cache", v.cache);
   f("extraHosts", v.extra_hosts);
   f("ulimits", v.ulimits);
   f("shmSize", v.shm_size);
@@ -246,6 +261,7 @@ void walk(F& f, StageStatus& v) {
   f.always("name", v.name);
   walk(f, v.work);
   f("cached", v.cached);
+  f("changed", v.changed);
   f("exportBytes", v.export_bytes);
   f("baseImage", v.base_image);
   f("baseDigest", v.base_digest);

@@ -26,6 +26,10 @@ std::vector<Reference> references(const ImageBuildSpec& spec) {
   for (const BuildSecret& own : spec.secrets) found.insert({kSecret, own.key.name, own.key.key});
   for (const BuildSsh& own : spec.ssh) found.insert({kSecret, own.key.name, own.key.key});
   if (spec.cache_mounts.claim) found.insert({kClaim, spec.cache_mounts.claim->claim_name, ""});
+  if (uses_cache(spec.cache)) {
+    if (spec.cache.claim) found.insert({kClaim, spec.cache.claim->claim_name, ""});
+    if (spec.cache.registry && spec.cache.registry->secret) docker_config(*spec.cache.registry->secret);
+  }
   if (spec.output.push_secret) docker_config(*spec.output.push_secret);
   for (const SecretRef& ref : spec.image_pull_secrets) docker_config(ref);
   if (spec.artifacts.transport == Transport::kVolume) {

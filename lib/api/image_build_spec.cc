@@ -6,12 +6,22 @@
 
 namespace imagebuild::api {
 
+bool uses_cache(const CacheSettings& cache) {
+  return !cache.disabled && (cache.claim || cache.registry);
+}
+
 bool spreads_over_nodes(const ArtifactVolume& volume) {
   return std::ranges::find(volume.access_modes, "ReadWriteMany") != volume.access_modes.end();
 }
 
 bool on_one_node(const ImageBuildSpec& spec) {
   return spec.artifacts.transport == Transport::kVolume && !spreads_over_nodes(spec.artifacts.volume);
+}
+
+CacheSettings cache_or_default(const ImageBuildSpec& spec, const CacheSettings& of_operator) {
+  const CacheSettings& own = spec.cache;
+  const bool says_something = own.disabled || own.claim || own.registry;
+  return says_something || spec.artifacts.transport == Transport::kRegistry ? own : of_operator;
 }
 
 PodSettings settings_for(const ImageBuildSpec& spec, const std::string& stage) {

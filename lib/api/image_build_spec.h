@@ -173,6 +173,24 @@ struct StageSettings {
   bool operator==(const StageSettings&) const = default;
 };
 
+// A repository that keeps results of stages.
+struct CacheRegistry {
+  std::string repository;           // Without tag and digest.
+  std::optional<SecretRef> secret;  // kubernetes.io/dockerconfigjson; absent: those to pull and push with.
+  bool insecure = false;            // As Output::insecure.
+  bool operator==(const CacheRegistry&) const = default;
+};
+// Where the results of stages outlive the build: at most one place (validate() sees to it). Without one, and not
+// disabled, the operator's own settings count.
+struct CacheSettings {
+  std::optional<ClaimSource> claim;
+  std::optional<CacheRegistry> registry;
+  Quantity max_size;  // Of a claim's; empty: kDefaultCacheSize.
+  std::string ttl;    // Of a claim's: what was not used for so long goes; empty: kDefaultCacheTtl.
+  bool disabled = false;
+  bool operator==(const CacheSettings&) const = default;
+};
+
 enum class Transport { kVolume, kRegistry };
 struct ArtifactVolume {
   std::string storage_class_name;  // Empty: the cluster's default.
@@ -194,6 +212,8 @@ inline constexpr const char* kDefaultTimeout = "1h";
 inline constexpr std::int64_t kDefaultRetries = 2;
 inline constexpr std::int64_t kDefaultTtlSeconds = 3600;
 inline constexpr const char* kDefaultSshId = "default";
+inline constexpr const char* kDefaultCacheSize = "10Gi";
+inline constexpr const char* kDefaultCacheTtl = "336h";
 // The limits of setrlimit(2), without "RLIMIT_", in lower case.
 inline constexpr const char* kRunLimitNames[] = {"as",      "core",     "cpu",        "data",   "fsize", "locks",
                                                  "memlock", "msgqueue", "nice",       "nofile", "nproc", "rss",
@@ -210,6 +230,7 @@ struct ImageBuildSpec {
   std::vector<BuildSecret> secrets;
   std::vector<BuildSsh> ssh;
   CacheMounts cache_mounts;
+  CacheSettings cache;
   std::vector<ExtraHost> extra_hosts;
   std::vector<RunLimit> ulimits;
   Quantity shm_size;  // Of /dev/shm in stages that run something; empty: as the node's container runtime has it.
@@ -227,11 +248,17 @@ struct ImageBuildSpec {
   bool operator==(const ImageBuildSpec&) const = default;
 };
 
+// Whether results of stages are looked up and kept.
+bool uses_cache(const CacheSettings& cache);
+
 // Whether the claim may be mounted on several nodes at once (ReadWriteMany).
 bool spreads_over_nodes(const ArtifactVolume& volume);
 
 // Whether all pods of a build must run on one node, because its artifact claim can be mounted on one only.
 bool on_one_node(const ImageBuildSpec& spec);
+
+// What the spec says of a cache, or `of_operator` where it says nothing and could use one.
+CacheSettings cache_or_default(const ImageBuildSpec& spec, const CacheSettings& of_operator);
 
 // The settings of one stage: its own over the defaults, member by member.
 PodSettings settings_for(const ImageBuildSpec& spec, const std::string& stage);

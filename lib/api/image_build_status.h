@@ -55,6 +55,7 @@ struct StageStatus {
   std::string name;
   WorkStatus work;
   bool cached = false;            // Nothing had to be run.
+  std::string changed;            // Else what is different since an earlier build, where a cache knows.
   std::int64_t export_bytes = 0;  // What other stages take from it.
   std::string base_image;         // As the Dockerfile names it; the parent stage for FROM stage.
   std::string base_digest;

@@ -32,6 +32,10 @@ inline std::string registry_config(int number) {
   return std::string(kRegistryFolder) + "/" + std::to_string(number) + "/config.json";
 }
 
+// prepare, publish: the claim of spec.cache, or the credentials for its repository. No other pod sees either.
+inline constexpr const char* kCache = "/imagebuild/cache";
+inline constexpr const char* kCacheSecret = "/imagebuild/cache-secret";
+
 // The environment of every builder container. Absent: nobody listens.
 inline constexpr const char* kReportUrl = "IMAGEBUILD_REPORT_URL";
 inline constexpr const char* kReportToken = "IMAGEBUILD_REPORT_TOKEN";

@@ -20,6 +20,7 @@ json write(const Told& told) {
   if (told.failure) result["failure"] = failure_json(*told.failure);
   if (told.export_bytes != 0) result["exportBytes"] = told.export_bytes;
   if (!told.cached.empty()) result["cached"] = told.cached;
+  for (const auto& [stage, what] : told.changed) result["changed"].push_back({{"stage", stage}, {"what", what}});
   if (told.source) result["source"] = {{"revision", told.source->revision}, {"digest", told.source->digest}};
   if (told.image) {
     result["image"] = {{"reference", told.image->reference},
@@ -54,6 +55,14 @@ void read_cached(JsonReader& in, std::vector<int>& cached) {
   });
 }
 
+void read_changed(JsonReader& in, std::map<int, std::string>& changed) {
+  in.each_object("changed", [&](JsonReader& one) {
+    const std::int64_t stage = one.number("stage");
+    if (stage < 0 || stage >= 1'000'000) in.fail("has a changed stage that is no index");
+    changed[static_cast<int>(stage)] = one.text("what");
+  });
+}
+
 void read_warnings(JsonReader& in, std::vector<Warning>& warnings) {
   in.each_object("warnings", [&](JsonReader& warning) {
     Warning& read = warnings.emplace_back();
@@ -72,6 +81,7 @@ Told read(JsonReader in) {
   if (in.has("failure")) told.failure = read_failure(in.object("failure"));
   if (in.has("exportBytes")) told.export_bytes = in.size("exportBytes");
   if (in.has("cached")) read_cached(in, told.cached);
+  if (in.has("changed")) read_changed(in, told.changed);
   if (in.has("source")) {
     JsonReader source = in.object("source");
     told.source = SourceStatus{source.text("revision"), source.text("digest")};
@@ -92,6 +102,10 @@ std::string Told::short_json(std::size_t max_bytes) const {
   Told cut = *this;
   cut.plan_json.clear();
   std::string text = cut.json();
+  while (text.size() > max_bytes && !cut.changed.empty()) {
+    cut.changed.erase(std::prev(cut.changed.end()));
+    text = cut.json();
+  }
   while (text.size() > max_bytes && !cut.warnings.empty()) {
     cut.warnings.pop_back();
     text = cut.json();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,7 @@ struct Told {
   std::optional<Failure> failure;  // Or it failed.
   std::uint64_t export_bytes = 0;
   std::vector<int> cached;             // prepare: the stages that need not run.
+  std::map<int, std::string> changed;  // prepare: of the others, what is different since the last build, where known.
   std::optional<SourceStatus> source;  // prepare.
   std::optional<ImageStatus> image;    // publish.
   std::vector<Warning> warnings;       // publish: what the checks of the image found. Those of prepare are in its plan.

@@ -6,6 +6,7 @@
 #include <set>
 #include <string_view>
 
+#include "api/validate_cache.h"
 #include "api/validate_language.h"
 #include "api/validate_source.h"
 #include "api/validate_values.h"
@@ -28,6 +29,7 @@ class Validator {
     build_args();
     secrets();
     take(language_problems(spec_));
+    take(cache_problems(spec_.cache));
     output();
     unique("spec.imagePullSecrets", spec_.image_pull_secrets, [](const SecretRef& ref) { return ref.name; });
     for (const SecretRef& ref : spec_.image_pull_secrets)
@@ -215,7 +217,10 @@ class Validator {
     if (artifacts.transport == Transport::kRegistry && artifacts.repository.empty()) {
       problem(field + ".repository", "must be set for the transport Registry");
     }
-    if (!artifacts.repository.empty()) repository(field + ".repository", artifacts.repository);
+    if (artifacts.transport == Transport::kRegistry && uses_cache(spec_.cache)) {
+      problem("spec.cache", "needs the transport Volume: with Registry, prepare and publish do not see what stages made");
+    }
+    if (!artifacts.repository.empty()) check(field + ".repository", repository_mistake(artifacts.repository));
     optional_name(field + ".volume.storageClassName", artifacts.volume.storage_class_name);
     if (!artifacts.volume.size.text.empty()) {
       const std::optional<double> size = parse_quantity(artifacts.volume.size.text);
@@ -231,13 +236,6 @@ class Validator {
         problem(at, "must be ReadWriteOnce or ReadWriteMany");
       }
     }
-  }
-
-  void repository(const std::string& field, const std::string& text) {
-    const Result<oci::Reference> reference = oci::Reference::parse(text);
-    if (!reference.ok()) return problem(field, reference.error().message);
-    const bool tagged = text.find(':', text.rfind('/') == std::string::npos ? 0 : text.rfind('/')) != std::string::npos;
-    if (tagged || reference->digest()) problem(field, "must have no tag and no digest");
   }
 
   void limits() {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "oci/reference.h"
+
 namespace imagebuild::api {
 
 namespace {
@@ -105,6 +107,14 @@ std::string key_mistake(std::string_view key) {
       key, [](char c) { return is_lower_alnum(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.'; });
   if (!fine) return "must consist of letters, digits, '-', '_' and '.'";
   return key == "." || key.starts_with("..") ? "must not begin with '..' or be '.'" : "";
+}
+
+std::string repository_mistake(const std::string& repository) {
+  const Result<oci::Reference> reference = oci::Reference::parse(repository);
+  if (!reference.ok()) return reference.error().message;
+  const std::size_t slash = repository.rfind('/');
+  const bool tagged = repository.find(':', slash == std::string::npos ? 0 : slash) != std::string::npos;
+  return tagged || reference->digest() ? "must have no tag and no digest" : "";
 }
 
 std::string path_mistake(std::string_view path) {

@@ -19,6 +19,8 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 std::string name_mistake(std::string_view name);
 // What is wrong with the key of a Secret or ConfigMap; empty when it is fine.
 std::string key_mistake(std::string_view key);
+// What is wrong with a repository's name, which has no tag and no digest; empty when it is fine.
+std::string repository_mistake(const std::string& repository);
 // What is wrong with a path that must stay in the context; empty when it is fine.
 std::string path_mistake(std::string_view path);
 

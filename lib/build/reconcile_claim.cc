@@ -40,6 +40,7 @@ void Reconciler::redo_stages() {
     if (stage.work.phase == WorkPhase::kWaiting) continue;
     forget_attempt(stage.work, reason::kInfrastructure, now_);
     stage.cached = false;
+    stage.changed.clear();
   }
   if (next_.publish.phase != WorkPhase::kWaiting) forget_attempt(next_.publish, reason::kInfrastructure, now_);
 }

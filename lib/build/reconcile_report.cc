@@ -81,7 +81,9 @@ class Narrator {
     const api::WorkStatus& before = found == before_.stages.end() ? kNew.work : found->work;
     const std::string name = "stage '" + stage.name + "'";
     work(name, before, stage.work);
-    if (changed_to(WorkPhase::kRunning, before, stage.work)) say(reason::kStageStarted, name + " runs");
+    if (changed_to(WorkPhase::kRunning, before, stage.work)) {
+      say(reason::kStageStarted, name + " runs" + (stage.changed.empty() ? "" : ": " + stage.changed));
+    }
     if (changed_to(WorkPhase::kSucceeded, before, stage.work)) {
       say(reason::kStageSucceeded, name + (stage.cached ? " is known from an earlier build" : " is done"));
     }

@@ -13,6 +13,8 @@ namespace reason = api::reason;
 using api::WorkPhase;
 using api::WorkStatus;
 
+constexpr std::size_t kMaxChangedBytes = 200;
+
 }  // namespace
 
 FollowOptions Reconciler::follow_options() const {
@@ -74,6 +76,10 @@ void Reconciler::list_stages(const api::Plan& plan) {
     api::StageStatus& stage = next_.stages[static_cast<std::size_t>(cached)];
     stage.cached = true;
     stage.work.phase = WorkPhase::kSucceeded;
+  }
+  for (const auto& [changed, what] : prepare->told->changed) {
+    if (static_cast<std::size_t>(changed) >= next_.stages.size()) continue;
+    next_.stages[static_cast<std::size_t>(changed)].changed = api::shortened(what, kMaxChangedBytes);
   }
 }
 

@@ -47,5 +47,17 @@ TEST(References, NameWhatContextsKeysAndCachesNeed) {
                                    Reference{kClaim, "caches", ""}));
 }
 
+TEST(References, NameWhatTheCacheNeedsUnlessItIsDisabled) {
+  using enum Reference::Kind;
+  ImageBuildSpec spec;
+  spec.artifacts.transport = Transport::kRegistry;
+  spec.cache.claim = ClaimSource{"results"};
+  EXPECT_THAT(references(spec), testing::ElementsAre(Reference{kClaim, "results", ""}));
+  spec.cache = {.registry = CacheRegistry{"registry.example/cache", SecretRef{"login"}}};
+  EXPECT_THAT(references(spec), testing::ElementsAre(Reference{kSecret, "login", ".dockerconfigjson"}));
+  spec.cache.disabled = true;
+  EXPECT_THAT(references(spec), testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace imagebuild::api

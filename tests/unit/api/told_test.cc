@@ -17,6 +17,7 @@ Told everything() {
                          .log_tail = {"cc main.c", "main.c:1: error"}};
   told.export_bytes = 123;
   told.cached = {0, 2};
+  told.changed = {{1, "src/main.c changed"}, {3, "the argument VERSION is new"}};
   told.source = SourceStatus{"main@sha1:aa", "sha256:bb"};
   told.image = ImageStatus{.reference = "r/app@sha256:cc", .digest = "sha256:cc", .size_bytes = 5, .layers = 2};
   told.warnings = {{"BuildToolsInImage", "gcc is in the image", {4, 1}}, {"", "a remark", {}}};

@@ -1,0 +1,79 @@
+// The cache of an ImageBuild (spec.cache), for prepare, which takes results of stages from it, and for publish, which
+// puts them there. It never fails a build: what goes wrong with it is a warning.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "api/plan.h"
+#include "api/report.h"
+#include "api/warning.h"
+#include "base/clock.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "builder/cache/folder_store.h"
+#include "builder/cache/stage_results.h"
+#include "builder/job/job.h"
+#include "builder/prepare/registries.h"
+
+namespace imagebuild::builder {
+
+struct JobCacheRequest {
+  const Job& job;                       // Outlives the cache.
+  std::string registries_file;          // May be empty.
+  std::filesystem::path stage_program;  // Its content is part of every key.
+  std::function<void(std::string)> log;
+  Clock now = system_clock_now;
+};
+
+// What a build's stages get from a cache before they run.
+struct CachedStages {
+  std::vector<int> whole;              // Nothing of them has to run: their reports are on the volume.
+  std::map<int, std::string> changed;  // Of others: what is different since the last build, where that is known.
+};
+
+class JobCache {
+ public:
+  // Opens the place that the spec names; without one, or where it cannot be opened, there is nothing to restore and
+  // keep. `processes` outlives the cache.
+  JobCache(JobCacheRequest request, ProcessRunner& processes, std::stop_token stop);
+
+  bool is_open() const { return store_ != nullptr; }
+  // Puts what the cache has of the plan's stages on the volume, in the order of the plan. `compute` carries out a
+  // computed stage that later ones need to be looked up; it is called for each that is not in the cache.
+  Result<CachedStages> restore(const api::Plan& plan, const std::function<Status(int stage)>& compute);
+  // Keeps what the stages made, which are all done, and removes what is too old or too much.
+  void keep(const api::Plan& plan, const std::vector<api::StageReport>& reports);
+
+  // Each once.
+  const std::vector<api::Warning>& warnings() const { return warnings_; }
+
+ private:
+  Status open(ProcessRunner& processes);
+  Status open_claim(const std::string& claim);
+  Status open_registry(const api::CacheRegistry& registry, ProcessRunner& processes);
+  Status try_restore(const api::Plan& plan, int stage, CachedStages& found);
+  Status keep_stage(const api::Plan& plan, int stage, const api::StageReport& report);
+  Status prune();
+  void warn(const std::string& text);
+  std::string title(const api::Plan& plan, int stage) const;
+  std::filesystem::path folder_of(int stage) const;
+
+  const JobCacheRequest request_;
+  const api::CacheSettings settings_;
+  const std::stop_token stop_;
+  std::unique_ptr<RegistryAccess> access_;
+  std::unique_ptr<CacheStore> store_;
+  FolderStore* claim_ = nullptr;  // store_, where it is a claim.
+  CachePlaces places_;
+  InputPlaces inputs_;
+  bool has_kept_ = false;
+  std::vector<api::Warning> warnings_;
+};
+
+}  // namespace imagebuild::builder

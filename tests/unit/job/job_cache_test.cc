@@ -1,0 +1,203 @@
+// A cache between two builds: publish keeps the results of stages, prepare finds them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "api/volume.h"
+#include "archive/compress.h"
+#include "base/file.h"
+#include "builder/job/prepare_job.h"
+#include "builder/job/publish_job.h"
+#include "fakes/fake_registry.h"
+
+namespace imagebuild::builder {
+namespace {
+
+namespace fs = std::filesystem;
+namespace volume = api::volume;
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+
+class NoProcesses final : public ProcessRunner {
+ public:
+  Result<ProcessResult> run(const ProcessSpec& spec, std::stop_token) override {
+    ADD_FAILURE() << "unexpected: " << spec.argv.front();
+    return Error{ErrorCode::kInternal, "not here"};
+  }
+};
+
+// files ← work (has a RUN, which no test carries out) ← final; other is for itself.
+constexpr const char* kDockerfile =
+    "FROM scratch AS files\nCOPY a /a\n"
+    "FROM scratch AS work\nCOPY --from=files /a /b\nRUN [\"/b\"]\n"
+    "FROM scratch\nCOPY --from=work /b /c\nCOPY other /\n";
+
+class JobCacheTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = TempDir::create("job-cache-test-");
+    ASSERT_TRUE(made.ok());
+    temp_.emplace(std::move(*made));
+    fs::create_directories(mounts() / "cache");
+    write(temp_->path() / "imagebuild-stage", "the program");
+    write(mounts() / "cache-secret/config.json", "{}");
+  }
+  fs::path root() const { return temp_->path() / "volume"; }
+  fs::path mounts() const { return temp_->path() / "mounts"; }
+  fs::path stage_folder(int stage) const { return root() / volume::stage_folder(stage); }
+  static void write(const fs::path& path, const std::string& text) {
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << text;
+  }
+
+  json spec(const json& cache, const std::string& a = "1", const std::string& other = "x",
+            const std::string& dockerfile = kDockerfile) const {
+    return {{"source", {{"inline", {{"files", {{"Dockerfile", dockerfile}, {"a", a}, {"other", other}}}}}}},
+            {"output", {{"image", registry_.host() + "/team/app:1"}}},
+            {"cache", cache}};
+  }
+  json claim() const { return {{"persistentVolumeClaim", {{"claimName", "results"}}}}; }
+  json repository() const {
+    return {{"registry", {{"repository", registry_.host() + "/team/cache"}, {"secretRef", {{"name", "login"}}}}}};
+  }
+
+  Job job_of(const json& spec) {
+    const json object = {{"metadata", {{"name", "app"}, {"namespace", "team"}, {"uid", "1-2"}, {"generation", 1}}},
+                         {"spec", spec}};
+    StringSink packed;
+    const auto sink = archive::compress_to(packed, archive::Compression::kGzip, 1);
+    EXPECT_TRUE(sink->write(as_bytes(object.dump())).ok() && sink->finish().ok());
+    write(mounts() / "job/imagebuild.json.gz", packed.text());
+    auto build = read_job(mounts() / "job/imagebuild.json.gz");
+    EXPECT_TRUE(build.ok()) << build.error().message;
+    return build.ok() ? Job{std::move(*build), root(), mounts()} : Job{};
+  }
+  // On a volume of its own, as each build has it.
+  api::Told prepare(const json& spec) {
+    fs::remove_all(root());
+    fs::create_directories(root());
+    PrepareJob request;
+    request.job = job_of(spec);
+    request.stage_program = temp_->path() / "imagebuild-stage";
+    api::Told told = prepare_job(request, processes_, {});
+    EXPECT_FALSE(told.failure) << told.failure->message;
+    return told;
+  }
+  // What the pod of `work` would leave.
+  void run_work() {
+    api::StageReport report;
+    report.stage = "work";
+    report.export_bytes = 1;
+    ASSERT_TRUE(fs::exists(stage_folder(0) / volume::kReport));
+    // Its export is that of `files`, by another name: what is in it does not matter here, only that it is the same.
+    fs::create_directories(stage_folder(1) / "exports");
+    for (const char* file : {volume::kExportTar, volume::kExportIndex}) {
+      fs::copy_file(temp_->path() / "made" / fs::path(file).filename(), stage_folder(1) / file);
+    }
+    write(stage_folder(1) / volume::kReport, report.json());
+  }
+  // An export with /b, made by a computed stage.
+  void make_export() {
+    const api::Told told = prepare(spec({{"disabled", true}}, "1", "x",
+                                        "FROM scratch AS made\nCOPY a /b\nFROM scratch AS user\nCOPY --from=made /b "
+                                        "/b\nRUN [\"/b\"]\nFROM scratch\nCOPY --from=user /b /\n"));
+    ASSERT_TRUE(told.done);
+    fs::create_directories(temp_->path() / "made");
+    for (const char* file : {volume::kExportTar, volume::kExportIndex}) {
+      fs::copy_file(stage_folder(0) / file, temp_->path() / "made" / fs::path(file).filename(),
+                    fs::copy_options::overwrite_existing);
+    }
+  }
+  api::Told publish(const json& spec) {
+    PublishJob request;
+    request.job = job_of(spec);
+    request.stage_program = temp_->path() / "imagebuild-stage";
+    api::Told told = publish_job(request, processes_, {});
+    EXPECT_FALSE(told.failure) << told.failure->message;
+    return told;
+  }
+  api::Told build(const json& spec) {
+    make_export();
+    prepare(spec);
+    run_work();
+    return publish(spec);
+  }
+
+  std::optional<TempDir> temp_;
+  fakes::FakeRegistry registry_;
+  NoProcesses processes_;
+};
+
+TEST_F(JobCacheTest, TheSecondBuildHasEveryStageAndTheSameImage) {
+  for (const json& cache : {claim(), repository()}) {
+    const api::Told first = build(spec(cache));
+    EXPECT_THAT(first.warnings, IsEmpty());
+    const api::Told prepared = prepare(spec(cache));
+    EXPECT_THAT(prepared.cached, ElementsAre(0, 1, 2)) << cache;
+    EXPECT_THAT(prepared.changed, IsEmpty());
+    const api::Told second = publish(spec(cache));
+    ASSERT_TRUE(first.image && second.image);
+    EXPECT_EQ(first.image->digest, second.image->digest);
+  }
+}
+
+TEST_F(JobCacheTest, AChangedFileRebuildsWhatDependsOnItAndSaysSo) {
+  build(spec(claim()));
+  const api::Told other = prepare(spec(claim(), "1", "y"));
+  EXPECT_THAT(other.cached, ElementsAre(0, 1));
+  EXPECT_THAT(other.changed, ElementsAre(Pair(2, HasSubstr("other"))));
+  const api::Told first = prepare(spec(claim(), "2"));
+  EXPECT_THAT(first.cached, IsEmpty());
+  EXPECT_THAT(first.changed, testing::Contains(Pair(0, HasSubstr("a"))));
+  EXPECT_TRUE(fs::exists(stage_folder(0) / volume::kReport)) << "computed, for a pod needs it";
+  EXPECT_FALSE(fs::exists(stage_folder(1) / volume::kReport));
+}
+
+TEST_F(JobCacheTest, AnotherBuilderProgramMakesOtherResults) {
+  build(spec(claim()));
+  write(temp_->path() / "imagebuild-stage", "another program");
+  EXPECT_THAT(prepare(spec(claim())).cached, IsEmpty());
+}
+
+TEST_F(JobCacheTest, ADisabledCacheIsNeitherReadNorWritten) {
+  json disabled = claim();
+  disabled["disabled"] = true;
+  build(spec(disabled));
+  EXPECT_TRUE(fs::is_empty(mounts() / "cache"));
+  build(spec(claim()));
+  EXPECT_THAT(prepare(spec(disabled)).cached, IsEmpty());
+}
+
+TEST_F(JobCacheTest, ABrokenCacheIsAWarningAndTheImageIsMade) {
+  const json nowhere = {{"registry", {{"repository", "127.0.0.1:1/team/cache"}}}};
+  const api::Told told = build(spec(nowhere));
+  ASSERT_TRUE(told.image);
+  ASSERT_EQ(told.warnings.size(), 1U);
+  EXPECT_THAT(told.warnings[0].message, HasSubstr("127.0.0.1:1/team/cache"));
+  const auto plan = api::Plan::parse(prepare(spec(nowhere)).plan_json);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_THAT(plan->warnings, testing::Contains(testing::Field(&api::Warning::message, HasSubstr("127.0.0.1:1"))));
+}
+
+TEST_F(JobCacheTest, AClaimThatIsNotMountedIsAWarning) {
+  fs::remove_all(mounts() / "cache");
+  const api::Told told = build(spec(claim()));
+  ASSERT_EQ(told.warnings.size(), 1U);
+  EXPECT_THAT(told.warnings[0].message, HasSubstr("the claim 'results' is not mounted"));
+  EXPECT_FALSE(fs::exists(mounts() / "cache"));
+}
+
+TEST_F(JobCacheTest, WhatIsTooMuchGoes) {
+  json small = claim();
+  small["maxSize"] = "1";
+  build(spec(small));
+  EXPECT_THAT(prepare(spec(small)).cached, IsEmpty());
+}
+
+}  // namespace
+}  // namespace imagebuild::builder
