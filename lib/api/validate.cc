@@ -218,7 +218,8 @@ class Validator {
       problem(field + ".repository", "must be set for the transport Registry");
     }
     if (artifacts.transport == Transport::kRegistry && uses_cache(spec_.cache)) {
-      problem("spec.cache", "needs the transport Volume: with Registry, prepare and publish do not see what stages made");
+      problem("spec.cache",
+              "needs the transport Volume: with Registry, prepare and publish do not see what stages made");
     }
     if (!artifacts.repository.empty()) check(field + ".repository", repository_mistake(artifacts.repository));
     optional_name(field + ".volume.storageClassName", artifacts.volume.storage_class_name);
