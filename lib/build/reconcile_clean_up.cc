@@ -47,7 +47,7 @@ void Reconciler::clean_up() {
     if (!is_current(pod)) continue;
     anything = true;
     if (is_ending(pod)) {
-      again_at(now_ + kEndingPatience);
+      again_at(next_.completion_time.value_or(now_) + kEndingPatience);
     } else if (pod.active() || (written && !keep)) {
       remove(pod);
     }
