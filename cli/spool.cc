@@ -78,16 +78,20 @@ class PieceQueue {
 
 Status fill_queue(const OpenSource& open, PieceQueue& queue) {
   ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> source, open());
+  std::optional<Error> error;
   while (true) {
     std::optional<PieceQueue::Piece> piece = queue.empty();
     if (!piece) return Error{ErrorCode::kCancelled, "nobody reads this data any more"};
     piece->size = 0;
     std::size_t count = 1;
     while (count > 0 && piece->size < piece->bytes.size() / 2) {
-      ASSIGN_OR_RETURN(count, source->read(std::span(piece->bytes).subspan(piece->size)));
+      const Result<std::size_t> read = source->read(std::span(piece->bytes).subspan(piece->size));
+      if (!read.ok()) error = read.error();
+      count = read.ok() ? *read : 0;
       piece->size += count;
     }
     if (piece->size > 0) queue.put(std::move(*piece));
+    if (error) return *error;
     if (count == 0) return ok();
   }
 }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <system_error>
 
@@ -125,6 +126,12 @@ bool renumber(const std::vector<build::StepKey>& steps, CacheRecord& record, api
   return true;
 }
 
+bool has_exports(const CacheRecord& record) {
+  return std::ranges::all_of(std::array{volume::kExportTar, volume::kExportIndex}, [&](const char* file) {
+    return std::ranges::find(record.files, file, &CachedFile::path) != record.files.end();
+  });
+}
+
 }  // namespace
 
 oci::Digest StageResults::last_key(int stage) const {
@@ -134,17 +141,16 @@ oci::Digest StageResults::last_key(int stage) const {
 }
 
 // A place that fails is skipped, with a warning.
-Result<std::optional<api::StageReport>> StageResults::fetch(const oci::Digest& key,
-                                                            const std::vector<build::StepKey>& steps,
-                                                            const fs::path& folder, const std::stop_token& stop,
-                                                            Restored& restored) const {
+Result<std::optional<api::StageReport>> StageResults::fetch(const Wanted& wanted, const fs::path& folder,
+                                                            const std::stop_token& stop, Restored& restored) const {
   for (CacheStore* const store : places_.from) {
     const auto ask = [&]() -> Result<std::optional<api::StageReport>> {
-      ASSIGN_OR_RETURN(std::optional<CacheRecord> record, store->find(key, stop));
+      ASSIGN_OR_RETURN(std::optional<CacheRecord> record, store->find(wanted.key, stop));
       if (!record) return std::optional<api::StageReport>();
       Result<api::StageReport> report = api::StageReport::parse(record->content);
       if (!report.ok() || report->failure) return std::optional<api::StageReport>();
-      if (!renumber(steps, *record, *report)) return std::optional<api::StageReport>();
+      if (!renumber(wanted.steps, *record, *report)) return std::optional<api::StageReport>();
+      if (wanted.has_exports && !has_exports(*record)) return std::optional<api::StageReport>();
       ASSIGN_OR_RETURN(const bool is_whole, store->fetch(*record, folder, stop));
       if (!is_whole) return std::optional<api::StageReport>();
       return std::optional<api::StageReport>(std::move(*report));
@@ -162,13 +168,10 @@ Result<std::optional<api::StageReport>> StageResults::fetch(const oci::Digest& k
 
 Result<bool> StageResults::restore_whole(int stage, const build::StageKeys& keys, const fs::path& folder,
                                          const std::stop_token& stop, Restored& restored) const {
-  ASSIGN_OR_RETURN(std::optional<api::StageReport> report, fetch(*keys.stage, keys.steps, folder, stop, restored));
-  if (!report) return false;
   const api::PlanStage& it = plan_.stages[static_cast<std::size_t>(stage)];
-  for (const char* file : {volume::kExportTar, volume::kExportIndex}) {
-    std::error_code error;
-    if (!it.exports.empty() && !fs::is_regular_file(folder / file, error)) return false;
-  }
+  const Wanted wanted{*keys.stage, keys.steps, !it.exports.empty()};
+  ASSIGN_OR_RETURN(std::optional<api::StageReport> report, fetch(wanted, folder, stop, restored));
+  if (!report) return false;
   report->stage = it.name;  // It may have had another when it was kept.
   report->cached_steps = static_cast<int>(it.steps.size());
   RETURN_IF_ERROR(write_file_atomically(folder / volume::kReport, report->json()));
@@ -179,7 +182,7 @@ Result<bool> StageResults::restore_whole(int stage, const build::StageKeys& keys
 Result<bool> StageResults::restore_steps(const std::vector<build::StepKey>& steps, const fs::path& folder,
                                          const std::stop_token& stop, Restored& restored) const {
   const build::StepKey& step = steps.back();
-  ASSIGN_OR_RETURN(std::optional<api::StageReport> report, fetch(step.key, steps, folder, stop, restored));
+  ASSIGN_OR_RETURN(std::optional<api::StageReport> report, fetch({step.key, steps, false}, folder, stop, restored));
   if (!report) return false;
   report->cached_steps = step.step + 1;
   RETURN_IF_ERROR(write_file_atomically(folder / volume::kReplay, report->json()));
@@ -194,6 +197,8 @@ Result<Restored> StageResults::restore(int stage, const build::StageInputs& inpu
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return system_error(folder.string(), error.value());
+  // Whoever was cut off may have left these, and what they tell of may be gone soon.
+  for (const char* file : {volume::kReplay, volume::kReport}) fs::remove(folder / file, error);
   if (keys.stage) {
     ASSIGN_OR_RETURN(const bool is_there, restore_whole(stage, keys, folder, stop, restored));
     if (is_there) return restored;

@@ -55,9 +55,13 @@ class StageResults {
   // All of `steps`.
   Result<bool> restore_steps(const std::vector<build::StepKey>& steps, const std::filesystem::path& folder,
                              const std::stop_token& stop, Restored& restored) const;
-  Result<std::optional<api::StageReport>> fetch(const oci::Digest& key, const std::vector<build::StepKey>& steps,
-                                                const std::filesystem::path& folder, const std::stop_token& stop,
-                                                Restored& restored) const;
+  struct Wanted {
+    const oci::Digest& key;
+    const std::vector<build::StepKey>& steps;  // Those that the key counts.
+    bool has_exports = false;
+  };
+  Result<std::optional<api::StageReport>> fetch(const Wanted& wanted, const std::filesystem::path& folder,
+                                                const std::stop_token& stop, Restored& restored) const;
   Status keep_in(CacheStore& store, int stage, const build::StageInputs& inputs, const api::StageReport& report,
                  FolderFiles& files, const std::stop_token& stop) const;
 

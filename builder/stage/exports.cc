@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <system_error>
+
 #include "archive/tar_writer.h"
 #include "base/file.h"
 #include "builder/stage/layer_entries.h"
@@ -68,6 +70,10 @@ class Collection {
 
 Result<std::uint64_t> write(const LayerEntries& entries, const std::filesystem::path& tar,
                             const std::filesystem::path& index, std::stop_token stop) {
+  std::error_code error;
+  if (std::filesystem::hard_link_count(tar, error) > 1 && !error) {
+    std::filesystem::remove(tar, error);  // The other name is a cache's, and so are the bytes.
+  }
   ASSIGN_OR_RETURN(UniqueFd fd, open_file(tar, O_WRONLY | O_CREAT | O_TRUNC));
   FileSink sink(std::move(fd));
   archive::TarWriter writer(sink);

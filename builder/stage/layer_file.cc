@@ -28,6 +28,10 @@ const char* suffix(archive::Compression compression) {
 
 Result<api::LayerReport> write(const LayerEntries& entries, const std::filesystem::path& path,
                                const LayerSettings& settings, LayerNotes& notes, std::stop_token stop) {
+  std::error_code error;
+  if (std::filesystem::hard_link_count(path, error) > 1 && !error) {
+    std::filesystem::remove(path, error);  // The other name is a cache's, and so are the bytes.
+  }
   ASSIGN_OR_RETURN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
   FileSink file(std::move(fd));
   oci::LayerWriter writer(file, settings.compression, settings.threads);

@@ -403,6 +403,37 @@ TEST_F(Extract, NoSwappedLinkLeadsOut) {
   (void)unpack_bytes(tar);  // It may fail; TearDown() looks at the outside.
 }
 
+TEST_F(Extract, IndexesWhatItUnpacksInTheSamePass) {
+  const std::string lower =
+      tar_of({folder("etc"), file("etc/passwd", "root\n"), file("gone", "x"), symlink("lib", "usr/lib")});
+  const std::string upper =
+      tar_of({file(".wh.gone", ""), file("etc/passwd", "root\nme\n"), file("lib/a", "1"), hardlink("b", "lib/a")});
+  TreeIndex together, alone;
+  for (const std::string& tar : {lower, upper}) {
+    StringSource first(tar), second(tar);
+    ASSERT_OK(extract_and_index(first, fd_.get(), options_, {"etc/passwd"}, together));
+    ASSERT_OK(apply_layer_to_index(second, {"etc/passwd"}, alone));
+  }
+  EXPECT_EQ(together.nodes(), alone.nodes());
+  EXPECT_EQ(together.find("etc/passwd")->content, "root\nme\n");
+  EXPECT_EQ(text("etc/passwd"), "root\nme\n") << "what the index kept is missing in the file";
+  EXPECT_EQ(text("usr/lib/a"), "1");
+  EXPECT_FALSE(exists("gone"));
+}
+
+TEST_F(Extract, GivesEveryModeWhateverTheUmask) {
+  for (const mode_t umask : {0000, 0022, 0077}) {
+    const mode_t before = ::umask(umask);
+    for (const std::uint32_t mode : {0000U, 0600U, 0640U, 0644U, 0666U, 0755U, 0777U, 04755U, 02775U}) {
+      const std::string name = "f" + std::to_string(umask) + "-" + std::to_string(mode);
+      const Status unpacked = unpack({file(name, "x", mode)});
+      EXPECT_TRUE(unpacked.ok());
+      EXPECT_EQ(look(name).st_mode & 07777U, options_.keep_owners ? mode : mode & 01777U) << name;
+    }
+    ::umask(before);
+  }
+}
+
 TEST_F(Extract, GnuTarsOwnArchiveComesOutTheSame) {
   const fs::path source = dir_->path() / "source";
   const ShellResult made =

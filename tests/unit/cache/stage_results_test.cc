@@ -301,6 +301,7 @@ void PrintTo(const Forged& row, std::ostream* out) {
 class ForgedRecord : public StageResultsTest, public testing::WithParamInterface<Forged> {};
 
 TEST_P(ForgedRecord, IsAMiss) {
+  stage().exports.clear();
   const api::StageReport made = make(path("built"));
   api::StageReport report = made;
   CacheRecord record{"title", {}, {}};
@@ -339,6 +340,31 @@ INSTANTIATE_TEST_SUITE_P(
         Forged{"WithStepsOutOfOrder",
                [](CacheRecord&, api::StageReport& report) { std::swap(report.layers[0], report.layers[1]); }}),
     [](const auto& row) { return row.param.name; });
+
+TEST_F(StageResultsTest, LeavesNothingOfAWholeStageThatLacksItsExports) {
+  build_and_keep();
+  const oci::Digest key = *build::keys_of(inputs_).stage;
+  CacheRecord record = **store_.find(key, {});
+  std::erase_if(record.files, [](const CachedFile& file) { return file.path == volume::kExportTar; });
+  put_text(path("cache/records") / key.hex(), record.json());
+  inputs_.steps[1].inputs[0].value = "make all";  // Only the first step is there besides it.
+  const oci::Digest other = *build::keys_of(inputs_).stage;
+  put_text(path("cache/records") / other.hex(), record.json());
+  const Restored restored = restore();
+  EXPECT_FALSE(restored.report);
+  EXPECT_EQ(restored.steps, 1);
+  EXPECT_FALSE(fs::exists(path("restored/layers/1.tar.gz"))) << "the RUN would write into the cache's file";
+}
+
+TEST_F(StageResultsTest, ForgetsWhatAnEarlierAttemptHadFound) {
+  build_and_keep();
+  ASSERT_TRUE(restore().report);
+  fs::remove_all(path("cache/blobs"));
+  fs::create_directory(path("cache/blobs"));
+  EXPECT_FALSE(restore().report);
+  EXPECT_FALSE(fs::exists(path("restored") / volume::kReport));
+  EXPECT_FALSE(fs::exists(path("restored") / volume::kReplay));
+}
 
 TEST_F(StageResultsTest, AsksThePlacesInTheirOrder) {
   FolderStore other = std::move(*FolderStore::open({path("other")}));

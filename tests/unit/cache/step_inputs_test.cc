@@ -294,6 +294,8 @@ class WhatACopyReads : public StepInputsTest, public testing::WithParamInterface
 TEST_P(WhatACopyReads, Counts) {
   for (const char* path : {"main.c", "README", "sub/one.c", "sub/two.h", "other/one.c"}) put_file(path, "1");
   put_link("link.c", "other/one.c");
+  put_folder("sub", 0755);
+  put_folder("other", 0755);
   GetParam().set(copy());
   for (const char* path : GetParam().not_read) {
     const std::string before = key();
@@ -308,29 +310,32 @@ TEST_P(WhatACopyReads, Counts) {
 }
 
 using Paths = std::vector<const char*>;
-INSTANTIATE_TEST_SUITE_P(Sources, WhatACopyReads,
-                         testing::Values(Selection{"All", [](api::CopyStep&) {}, Paths{"main.c", "new"}, Paths{}},
-                                         Selection{"OneFile", [](api::CopyStep& it) { it.sources = {"main.c"}; },
-                                                   Paths{"main.c"}, Paths{"README", "main.cc", "sub/one.c"}},
-                                         Selection{"AWildcard", [](api::CopyStep& it) { it.sources = {"*.c"}; },
-                                                   Paths{"main.c", "new.c", "other/one.c"},
-                                                   Paths{"README", "sub/one.c"}},
-                                         Selection{"ALink", [](api::CopyStep& it) { it.sources = {"link.c"}; },
-                                                   Paths{"other/one.c"}, Paths{"main.c"}},
-                                         Selection{"AllButSome",
-                                                   [](api::CopyStep& it) {
-                                                     it.exclude = {"README", "sub"};
-                                                   },
-                                                   Paths{"main.c"}, Paths{"README", "sub/one.c"}},
-                                         Selection{"WithParents",
-                                                   [](api::CopyStep& it) {
-                                                     it.sources = {"**/*.c"};
-                                                     it.parents = true;
-                                                   },
-                                                   Paths{"main.c"}, Paths{"README", "sub/two.h"}},
-                                         Selection{"Nothing", [](api::CopyStep& it) { it.sources.clear(); }, Paths{},
-                                                   Paths{"main.c", "new"}}),
-                         [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Sources, WhatACopyReads,
+    testing::Values(
+        Selection{"All", [](api::CopyStep&) {}, Paths{"main.c", "sub/two.h", "new"}, Paths{}},
+        Selection{"OneFile", [](api::CopyStep& it) { it.sources = {"main.c"}; }, Paths{"main.c"},
+                  Paths{"README", "main.cc", "sub/one.c"}},
+        Selection{"AFolder", [](api::CopyStep& it) { it.sources = {"sub"}; }, Paths{"sub/one.c", "sub/new"},
+                  Paths{"main.c", "subs/one.c"}},
+        Selection{"AWildcard", [](api::CopyStep& it) { it.sources = {"*.c"}; }, Paths{"main.c", "new.c", "other/one.c"},
+                  Paths{"README", "sub/one.c"}},
+        Selection{"AWildcardForFolders", [](api::CopyStep& it) { it.sources = {"*/one.c"}; },
+                  Paths{"sub/one.c", "other/one.c"}, Paths{"sub/two.h", "main.c"}},
+        Selection{"ALink", [](api::CopyStep& it) { it.sources = {"link.c"}; }, Paths{"other/one.c"}, Paths{"main.c"}},
+        Selection{"AllButSome",
+                  [](api::CopyStep& it) {
+                    it.exclude = {"README", "sub"};
+                  },
+                  Paths{"main.c"}, Paths{"README", "sub/one.c"}},
+        Selection{"WithParents",
+                  [](api::CopyStep& it) {
+                    it.sources = {"**/*.c"};
+                    it.parents = true;
+                  },
+                  Paths{"main.c", "sub/one.c"}, Paths{"README", "sub/two.h"}},
+        Selection{"Nothing", [](api::CopyStep& it) { it.sources.clear(); }, Paths{}, Paths{"main.c", "new"}}),
+    [](const auto& row) { return row.param.name; });
 
 TEST_F(StepInputsTest, ReadTheLinksOnTheWay) {
   put_file("one/x", "same");
