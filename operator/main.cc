@@ -60,7 +60,12 @@ class Program {
         events_(client_, {.controller = "imagebuild.dev/operator", .instance = instance()}),
         inventory_(client_, inventory_options()),
         registries_(std::move(registries)),
-        observer_({client_, inventory_, references_, reports_, slots_}) {}
+        observer_({.client = client_,
+                   .inventory = inventory_,
+                   .references = references_,
+                   .reports = reports_,
+                   .slots = slots_,
+                   .default_cache = options.default_cache}) {}
 
   int run(const std::stop_token& stop) {
     metrics_.watch_queue([this] { return queue_.running(); });

@@ -53,7 +53,7 @@ class Measurement {
   }
 
   void measure_stage(const api::StageStatus* before, const api::StageStatus& after) {
-    if (before == nullptr) metrics_.cache(after.cached);
+    if (before == nullptr && api::uses_cache(seen_.build.spec.cache)) metrics_.cache(after.cached);
     const WorkPhase was = before == nullptr ? WorkPhase::kWaiting : before->work.phase;
     const api::WorkStatus& work = after.work;
     if (work.phase == was || work.pod.empty()) return;

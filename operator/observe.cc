@@ -53,6 +53,7 @@ Result<build::Observed> Observer::observe(api::ImageBuild build, Recollection& m
   seen.slot_free = slot_free(seen.build);
   const bool over = build::is_finished(seen.build.status) && !spec_changed(seen.build);
   if (!over && !seen.build.spec_error) {
+    use_default_cache(seen.build, stop);
     seen.missing = parts_.references.missing(seen.build.ns, api::references(seen.build.spec), stop);
   }
   for (const auto& [name, refused] : memory.refused) seen.refusals.push_back(refused.refusal);
@@ -66,6 +67,16 @@ Owned Observer::owned_by(const std::string& uid, Recollection& memory) const {
   add_made(memory.made_claims, now, owned.claims);
   add_made(memory.made_records, now, owned.records);
   return owned;
+}
+
+// Where the namespace lacks what the operator's default needs, builds go without it.
+void Observer::use_default_cache(api::ImageBuild& build, std::stop_token stop) const {
+  const api::CacheSettings wanted = api::cache_or_default(build.spec, parts_.default_cache);
+  if (wanted == build.spec.cache) return;
+  api::ImageBuildSpec only_cache;
+  only_cache.artifacts.transport = api::Transport::kRegistry;  // Without a storage class.
+  only_cache.cache = wanted;
+  if (parts_.references.missing(build.ns, api::references(only_cache), stop).empty()) build.spec.cache = wanted;
 }
 
 void Observer::read_pods(const std::vector<kube::Object>& pods, const Recollection& memory,

@@ -22,6 +22,7 @@ struct ObserverParts {
   Slots& slots;
   Clock now = system_clock_now;
   kube::SteadyClock steady_now = [] { return std::chrono::steady_clock::now(); };
+  api::CacheSettings default_cache = {};  // For builds whose spec says nothing of a cache.
 };
 
 class Observer {
@@ -35,6 +36,7 @@ class Observer {
   void read_pods(const std::vector<kube::Object>& pods, const Recollection& memory, build::Observed& seen) const;
   Status read_plan(const Owned& owned, Recollection& memory, build::Observed& seen, std::stop_token stop) const;
   Owned owned_by(const std::string& uid, Recollection& memory) const;
+  void use_default_cache(api::ImageBuild& build, std::stop_token stop) const;
   bool slot_free(const api::ImageBuild& build) const;
 
   const ObserverParts parts_;

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "api/validate_cache.h"
 #include "api/validate_values.h"
 #include "base/error.h"
 
@@ -38,6 +39,40 @@ void add_images(CLI::App& app, Options& options) {
   app.add_option("--registries", options.registries_file,
                  "YAML file with mirrors, insecure registries and CAs, for the builds")
       ->check(CLI::ExistingFile);
+}
+
+// The flags that make up Options::default_cache.
+struct CacheFlags {
+  std::string claim, repository, secret, max_size, ttl;
+  bool insecure = false;
+};
+
+void add_cache(CLI::App& app, CacheFlags& flags) {
+  app.add_option("--default-cache-claim", flags.claim,
+                 "Where builds keep results of stages that do not say it: a claim in their namespace, if it has one");
+  app.add_option("--default-cache-registry", flags.repository, "The same: a repository");
+  app.add_option("--default-cache-secret", flags.secret,
+                 "With --default-cache-registry: the Secret in the build's namespace with its credentials");
+  app.add_flag("--default-cache-insecure", flags.insecure,
+               "With --default-cache-registry: plain HTTP, or a certificate that cannot be verified");
+  app.add_option("--default-cache-max-size", flags.max_size, "With --default-cache-claim: as spec.cache.maxSize");
+  app.add_option("--default-cache-ttl", flags.ttl, "With --default-cache-claim: as spec.cache.ttl");
+}
+
+api::CacheSettings default_cache(const CacheFlags& flags) {
+  api::CacheSettings cache;
+  if (!flags.claim.empty()) cache.claim = api::ClaimSource{flags.claim};
+  if (!flags.repository.empty()) {
+    cache.registry = api::CacheRegistry{flags.repository, {}, flags.insecure};
+    if (!flags.secret.empty()) cache.registry->secret = api::SecretRef{flags.secret};
+  } else if (!flags.secret.empty() || flags.insecure) {
+    throw CLI::ValidationError("--default-cache-secret and --default-cache-insecure", "need --default-cache-registry");
+  }
+  cache.max_size.text = flags.max_size;
+  cache.ttl = flags.ttl;
+  const std::vector<api::Problem> problems = api::cache_problems(cache);
+  if (!problems.empty()) throw CLI::ValidationError("--default-cache-…", api::problems_text(problems));
+  return cache;
 }
 
 void add_process(CLI::App& app, Options& options) {
@@ -82,6 +117,8 @@ std::variant<Options, int> parse_options(int argc, char** argv, const char* vers
   app.add_option("--workers", options.workers, "How many ImageBuilds are looked at at once")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  CacheFlags cache;
+  add_cache(app, cache);
   add_process(app, options);
   app.add_option("--log-format", log_format, "json or text")
       ->check(CLI::IsMember({"json", "text"}))
@@ -94,6 +131,7 @@ std::variant<Options, int> parse_options(int argc, char** argv, const char* vers
     if (options.leader_elect && (options.lease_namespace.empty() || options.identity.empty())) {
       throw CLI::ValidationError("--leader-elect", "needs --lease-namespace and --identity");
     }
+    options.default_cache = default_cache(cache);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }

@@ -24,6 +24,7 @@ struct Options {
   std::uint16_t metrics_port = 8080, report_port = 8081;
   std::string report_address;  // Where pods reach this process; empty: they do not report.
   std::string registries_file;
+  api::CacheSettings default_cache;  // For builds whose spec says nothing of a cache.
   std::string kubeconfig;
   bool log_json = true;
   LogLevel log_level = LogLevel::kInfo;

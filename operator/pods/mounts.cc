@@ -23,7 +23,8 @@ using kube::Json;
 
 constexpr int kOwnerReads = 0400;
 constexpr const char* kArtifacts = "artifacts";
-constexpr const char* kCacheFolder = "imagebuild-cache";  // In the claim for caches, which may hold other things.
+constexpr const char* kCacheFolder = "imagebuild-cache";      // In the claim for caches, which may hold other things.
+constexpr const char* kResultsFolder = "imagebuild-results";  // The same for the results of stages.
 
 // Where the artifacts of a build lie: the source of the volume that its pods share.
 Json artifact_source(const api::ImageBuild& build, std::int64_t generation) {
@@ -81,14 +82,17 @@ std::vector<api::SecretRef> all_registry_secrets(const api::ImageBuildSpec& spec
   return secrets;
 }
 
-// Secrets of the type kubernetes.io/dockerconfigjson, each as a folder with a config.json.
+// A Secret of the type kubernetes.io/dockerconfigjson as a folder with a config.json.
+void add_docker_config(Mounts& to, const std::string& name, const std::string& folder, const api::SecretRef& secret) {
+  Json items = Json::array({{{"key", ".dockerconfigjson"}, {"path", "config.json"}}});
+  add_read_only(to, name, folder,
+                {{"secret", {{"secretName", secret.name}, {"defaultMode", kOwnerReads}, {"items", std::move(items)}}}});
+}
+
 void add_registry_secrets(Mounts& to, const std::vector<api::SecretRef>& secrets) {
   for (std::size_t i = 0; i < secrets.size(); ++i) {
     const std::string number = std::to_string(i);
-    Json items = Json::array({{{"key", ".dockerconfigjson"}, {"path", "config.json"}}});
-    add_read_only(
-        to, "registry-" + number, std::string(job::kRegistryFolder) + "/" + number,
-        {{"secret", {{"secretName", secrets[i].name}, {"defaultMode", kOwnerReads}, {"items", std::move(items)}}}});
+    add_docker_config(to, "registry-" + number, std::string(job::kRegistryFolder) + "/" + number, secrets[i]);
   }
 }
 
@@ -101,14 +105,28 @@ std::optional<api::SecretRef> source_secret(const api::Source& source) {
 // The name of the pod's volume for a claim: `name`, unless another one has it already, for kubelets may wait for ever
 // for a second one.
 std::string claim_volume(Mounts& to, const std::string& claim, const std::string& name, bool read_only) {
-  for (const Json& volume : to.volumes) {
+  for (Json& volume : to.volumes) {
     const auto known = volume.find("persistentVolumeClaim");
-    if (known != volume.end() && known->at("claimName") == claim) return volume.at("name");
+    if (known == volume.end() || known->at("claimName") != claim) continue;
+    if (!read_only) known->erase("readOnly");
+    return volume.at("name");
   }
   Json source = {{"claimName", claim}};
   if (read_only) source["readOnly"] = true;
   add_volume(to, name, {{"persistentVolumeClaim", std::move(source)}});
   return name;
+}
+
+// The results of stages, for those who run no user code.
+void add_cache(Mounts& to, const api::CacheSettings& cache) {
+  if (!api::uses_cache(cache)) return;
+  if (cache.claim) {
+    add_mount(to, claim_volume(to, cache.claim->claim_name, "cache", false), job::kCache, false);
+    to.mounts.back()["subPath"] = kResultsFolder;
+  }
+  if (cache.registry && cache.registry->secret) {
+    add_docker_config(to, "cache-secret", job::kCacheSecret, *cache.registry->secret);
+  }
 }
 
 // What is in the namespace of where files come from. The volumes are called `name` and `name`-secret.
@@ -203,6 +221,7 @@ Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& crea
   if (build.spec.cache_mounts.claim && on_one_node(build.spec)) {
     claim_volume(result, build.spec.cache_mounts.claim->claim_name, volume::kCaches, false);
   }
+  add_cache(result, build.spec.cache);
   // Who stores artifacts pushes.
   const bool pushes = build.spec.artifacts.transport == api::Transport::kRegistry;
   add_registry_secrets(result, pushes ? all_registry_secrets(build.spec) : build.spec.image_pull_secrets);
@@ -211,6 +230,7 @@ Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& crea
 
 Mounts publish_mounts(const api::ImageBuild& build, const build::CreatePod& create) {
   Mounts result = builder_mounts(build, create.generation);
+  add_cache(result, build.spec.cache);
   add_registry_secrets(result, all_registry_secrets(build.spec));
   return result;
 }

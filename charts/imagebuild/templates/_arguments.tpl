@@ -19,6 +19,26 @@
 {{- if .Values.registries }}
 - --registries=/etc/imagebuild/registries.yaml
 {{- end }}
+{{- with .Values.defaultCache }}
+{{- with .claim }}
+- --default-cache-claim={{ . }}
+{{- end }}
+{{- with .maxSize }}
+- --default-cache-max-size={{ . }}
+{{- end }}
+{{- with .ttl }}
+- --default-cache-ttl={{ . }}
+{{- end }}
+{{- with .registry }}
+- --default-cache-registry={{ . }}
+{{- end }}
+{{- with .secretName }}
+- --default-cache-secret={{ . }}
+{{- end }}
+{{- if .insecure }}
+- --default-cache-insecure
+{{- end }}
+{{- end }}
 {{- range $kind, $flag := dict "requests" "request" "limits" "limit" }}
 {{- range $resource, $amount := index $.Values.builder.resources $kind }}
 - --builder-{{ $resource }}-{{ $flag }}={{ $amount }}
