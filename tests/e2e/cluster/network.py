@@ -47,7 +47,8 @@ def connect(enclave: Enclave, suffix: str, nodes: int) -> Network:
                 f"route add {network.whole} via {network.address} dev {outside} onlink"])
     lines = ["link set lo up", f"address add {network.address}/24 dev uplink", "link set uplink up"]
     for node in range(1, nodes + 1):
-        lines += [f"link add node{node} type bridge", f"address add {network.node(node)}/24 dev node{node}",
+        # An address of its own: else a bridge takes the lowest of its ports', and whoever knew the one before loses packets.
+        lines += [f"link add node{node} address 0e:00:00:00:00:{node:02x} type bridge", f"address add {network.node(node)}/24 dev node{node}",
                   f"link set node{node} up"]
     _batch(lines, enclave)
     enclave.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
