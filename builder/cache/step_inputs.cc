@@ -39,13 +39,14 @@ std::string hash_of(std::string_view text) {
   return std::string(oci::Digest::of(text).hex());
 }
 
-Result<oci::Digest> content_digest(ByteSource& content) {
+constexpr std::size_t kBufferBytes = 128 * 1024;
+
+Result<oci::Digest> content_digest(ByteSource& content, std::span<std::byte> buffer) {
   oci::Hasher hasher;
-  std::vector<std::byte> buffer(128 * 1024);
   while (true) {
     ASSIGN_OR_RETURN(const std::size_t count, content.read(buffer));
     if (count == 0) return hasher.finish();
-    hasher.update(std::span(buffer).first(count));
+    hasher.update(buffer.first(count));
   }
 }
 
@@ -106,7 +107,7 @@ class TreeInputs {
     }
     if (node.type == archive::NodeType::kFile || node.type == archive::NodeType::kHardlink) {
       ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> content, tree_.open(node));
-      ASSIGN_OR_RETURN(const oci::Digest digest, content_digest(*content));
+      ASSIGN_OR_RETURN(const oci::Digest digest, content_digest(*content, buffer_));
       hash.add(digest.str());
     }
     return note(node.path, hash.finish());
@@ -121,6 +122,7 @@ class TreeInputs {
   std::string name_;  // Before each path: "", "stage 'build': /".
   bool with_owners_;
   std::vector<KeyInput>& inputs_;
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(kBufferBytes);  // One for all files: most are small.
 };
 
 std::string prefix(const api::CopyFrom& from) {
@@ -326,7 +328,8 @@ Result<StageInputs> stage_inputs(const api::Plan& plan, int stage, const InputPl
 Result<std::string> builder_identity(const std::filesystem::path& program) {
   ASSIGN_OR_RETURN(UniqueFd fd, open_file(program, O_RDONLY));
   FileSource file(std::move(fd));
-  ASSIGN_OR_RETURN(const oci::Digest digest, content_digest(file));
+  std::vector<std::byte> buffer(kBufferBytes);
+  ASSIGN_OR_RETURN(const oci::Digest digest, content_digest(file, buffer));
   return digest.str();
 }
 
