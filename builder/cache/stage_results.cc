@@ -275,9 +275,22 @@ Status StageResults::keep_in(CacheStore& store, int stage, const build::StageInp
   record.title = it.name + ": all of the stage";
   record.content = counted_report(std::move(whole), keys.steps).json();
   RETURN_IF_ERROR(put(*keys.stage, record));
-  record = CacheRecord{it.name + ": what it was made from", inputs_json(inputs), {}};
+  return remember_in(store, stage, inputs, stop);
+}
+
+Status StageResults::remember(int stage, const build::StageInputs& inputs, const std::stop_token& stop) const {
+  for (CacheStore* const store : places_.to) {
+    RETURN_IF_ERROR(remember_in(*store, stage, inputs, stop).in(store->name()));
+  }
+  return ok();
+}
+
+Status StageResults::remember_in(CacheStore& store, int stage, const build::StageInputs& inputs,
+                                 const std::stop_token& stop) const {
+  const std::string& name = plan_.stages[static_cast<std::size_t>(stage)].name;
+  const CacheRecord record{name + ": what it was made from", inputs_json(inputs), {}};
   if (record.content.size() > CacheRecord::kMaxContentBytes) return ok();
-  return put(last_key(stage), record);
+  return store.keep(last_key(stage), record, {}, stop);
 }
 
 }  // namespace imagebuild::builder

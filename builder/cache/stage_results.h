@@ -46,6 +46,9 @@ class StageResults {
   // something foreign may have written there after them.
   Status keep(int stage, const build::StageInputs& inputs, const api::StageReport& report,
               const std::filesystem::path& folder, bool ran_commands, const std::stop_token& stop) const;
+  // Keeps only what the stage was made from, to compare the scope's next build with: for a stage that came whole, maybe
+  // from a build of another scope. keep() does this too.
+  Status remember(int stage, const build::StageInputs& inputs, const std::stop_token& stop) const;
 
  private:
   class FolderFiles;
@@ -62,6 +65,7 @@ class StageResults {
   };
   Result<std::optional<api::StageReport>> fetch(const Wanted& wanted, const std::filesystem::path& folder,
                                                 const std::stop_token& stop, Restored& restored) const;
+  Status remember_in(CacheStore& store, int stage, const build::StageInputs& inputs, const std::stop_token& stop) const;
   Status keep_in(CacheStore& store, int stage, const build::StageInputs& inputs, const api::StageReport& report,
                  FolderFiles& files, const std::stop_token& stop) const;
 

@@ -144,8 +144,8 @@ void JobCache::keep(const api::Plan& plan, const std::vector<api::StageReport>& 
 Status JobCache::keep_stage(const api::Plan& plan, int stage, const api::StageReport& report) {
   const api::PlanStage& it = plan.stages[static_cast<std::size_t>(stage)];
   const fs::path folder = folder_of(stage);
-  if (came_whole(it, report, folder)) return ok();
   ASSIGN_OR_RETURN(const build::StageInputs inputs, stage_inputs(plan, stage, inputs_));
+  if (came_whole(it, report, folder)) return StageResults(plan, places_).remember(stage, inputs, stop_);
   has_kept_ = true;  // Or some of it.
   return StageResults(plan, places_).keep(stage, inputs, report, folder, it.needs_container, stop_);
 }

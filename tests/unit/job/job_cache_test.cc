@@ -67,7 +67,7 @@ class JobCacheTest : public testing::Test {
   }
 
   Job job_of(const json& spec) {
-    const json object = {{"metadata", {{"name", "app"}, {"namespace", "team"}, {"uid", "1-2"}, {"generation", 1}}},
+    const json object = {{"metadata", {{"name", name_}, {"namespace", "team"}, {"uid", "1-2"}, {"generation", 1}}},
                          {"spec", spec}};
     StringSink packed;
     const auto sink = archive::compress_to(packed, archive::Compression::kGzip, 1);
@@ -129,6 +129,7 @@ class JobCacheTest : public testing::Test {
   }
 
   std::optional<TempDir> temp_;
+  std::string name_ = "app";  // Of the ImageBuild.
   fakes::FakeRegistry registry_;
   NoProcesses processes_;
 };
@@ -156,6 +157,14 @@ TEST_F(JobCacheTest, AChangedFileRebuildsWhatDependsOnItAndSaysSo) {
   EXPECT_THAT(first.changed, testing::Contains(Pair(0, HasSubstr("a"))));
   EXPECT_TRUE(fs::exists(stage_folder(0) / volume::kReport)) << "computed, for a pod needs it";
   EXPECT_FALSE(fs::exists(stage_folder(1) / volume::kReport));
+}
+
+TEST_F(JobCacheTest, ABuildThatFoundEverythingKnowsLaterWhatChanged) {
+  build(spec(claim()));
+  name_ = "another";
+  prepare(spec(claim()));
+  publish(spec(claim()));
+  EXPECT_THAT(prepare(spec(claim(), "1", "y")).changed, ElementsAre(Pair(2, HasSubstr("other"))));
 }
 
 TEST_F(JobCacheTest, AnotherBuilderProgramMakesOtherResults) {
