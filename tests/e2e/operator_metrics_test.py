@@ -52,7 +52,8 @@ class OperatorMetricsTest(ReleaseTestCase):
         check_rules(rules)
         with Prometheus([scrape("imagebuild", *targets, honor_labels=True)], rules=(rules,)) as prometheus:
             prometheus.wait_for(f"sum(count_over_time(imagebuild_build_info[1m])) >= {3 * len(targets)}")
-            self.build("good", f"FROM busybox:1.35 AS held\nRUN {HOLD}\n")
+            cache = {"registry": {"repository": self.repository("results"), "insecure": True}}
+            self.build("good", f"FROM busybox:1.35 AS held\nRUN {HOLD}\n", cache=cache)
             for number in range(4):
                 self.build(f"bad-{number}", f"FROM busybox:1.35\nRUN exit {number + 1}\n")
             self.let_go(self.wait_running("good", "held"))  # a stage that runs for a while is seen to start
