@@ -28,7 +28,7 @@ from cluster.cluster import Cluster, attach, condition_of  # noqa: E402
 from harness import processes  # noqa: E402
 from operator_install import NAMESPACE, install  # noqa: E402
 
-_EXAMPLE = TOP / "examples/hello"
+_EXAMPLE = TOP / "examples/c-static"
 _CLAIM = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "results"},
           "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}}}
 _SECONDS = 180
@@ -88,8 +88,8 @@ class Builds:
         """Builds once; the timeline: what happened, and how many seconds after apply."""
         self._count += 1
         name = f"hello-{self._count}"
-        files = {path.name: path.read_text() for path in _EXAMPLE.iterdir() if path.name in ("Dockerfile", "Makefile", "hello.c")}
-        files["hello.c"] += f"/* {change} */\n" if change else ""
+        files = {path.name: path.read_text() for path in _EXAMPLE.iterdir() if path.name != "README.md"}
+        files["uptime.c"] += f"/* {change} */\n" if change else ""
         spec = {"source": {"inline": {"files": files}}, "output": {"image": f"{self._where.registry}/{self._namespace}/hello:1"},
                 "cache": cache or {"disabled": True}}
         build = {"apiVersion": "imagebuild.dev/v1alpha1", "kind": "ImageBuild", "metadata": {"name": name}, "spec": spec}
