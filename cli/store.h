@@ -78,10 +78,6 @@ class Store {
   std::filesystem::path used_marks_folder() const { return folder_ / "used"; }
   // Remembers that these layers are used now.
   void note_use(const std::vector<oci::Digest>& chain) const;
-  // Held while something of this name is made in unpacking().
-  Result<std::optional<LockFile>> try_lock(const oci::Digest& name) const {
-    return LockFile::try_acquire(at("locks", name));
-  }
   // Held while a layer is unpacked.
   Result<LockFile> lock_layer(const oci::Digest& chain_id, const std::stop_token& stop) const {
     return LockFile::acquire(at("locks", chain_id), stop);

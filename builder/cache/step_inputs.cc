@@ -16,24 +16,15 @@ namespace imagebuild::builder {
 
 namespace {
 
+using build::FieldHasher;
 using build::InputKind;
 using build::KeyInput;
 using build::StageInputs;
 using build::StepInputs;
 
-// Hashes fields so that no two lists of fields give the same bytes.
-class FieldHasher {
- public:
-  void add(std::string_view field) {
-    hasher_.update(as_bytes(std::to_string(field.size()) + ":"));
-    hasher_.update(as_bytes(field));
-  }
-  void add(std::uint64_t number) { add(std::string_view(std::to_string(number))); }
-  std::string finish() { return std::string(hasher_.finish().hex()); }
-
- private:
-  oci::Hasher hasher_;
-};
+std::string hex_of(build::FieldHasher& hash) {
+  return std::string(hash.finish().hex());
+}
 
 std::string hash_of(std::string_view text) {
   return std::string(oci::Digest::of(text).hex());
@@ -110,7 +101,7 @@ class TreeInputs {
       ASSIGN_OR_RETURN(const oci::Digest digest, content_digest(*content, buffer_));
       hash.add(digest.str());
     }
-    return note(node.path, hash.finish());
+    return note(node.path, hex_of(hash));
   }
 
   Status note(const std::string& path, std::string value) {
@@ -228,7 +219,7 @@ std::string instruction_hash(const api::Plan& plan, const api::Step& step) {
   FieldHasher hash;
   hash.add(reduced.json());
   add_exact(step, hash);
-  return hash.finish();
+  return hex_of(hash);
 }
 
 void add_variables(const api::RunStep& run, std::vector<KeyInput>& inputs) {
@@ -273,7 +264,7 @@ bool add_base(const api::Plan& plan, int stage, const InputPlaces& places, std::
     for (const api::LayerReport& layer : report->layers) hash.add(layer.diff_id);
     hash.add("volumes");
     for (const std::string& path : parent.config.volumes) hash.add(path);
-    inputs.push_back({InputKind::kBase, "stage " + parent.name, hash.finish()});
+    inputs.push_back({InputKind::kBase, "stage " + parent.name, hex_of(hash)});
   }
   return true;
 }
@@ -283,7 +274,7 @@ void add_end(const api::PlanStage& stage, std::vector<KeyInput>& inputs) {
   FieldHasher hash;
   hash.add(stage.keep_layers ? "layers" : "no layers");
   for (const std::string& pattern : stage.exports) hash.add(pattern);
-  inputs.push_back({InputKind::kExports, "", hash.finish()});
+  inputs.push_back({InputKind::kExports, "", hex_of(hash)});
 }
 
 Status add_step(const api::Plan& plan, const api::Step& step, SourceTrees& trees, std::vector<KeyInput>& inputs) {
@@ -308,7 +299,7 @@ Result<StageInputs> stage_inputs(const api::Plan& plan, int stage, const InputPl
   if (plan.epoch_is_given) inputs.start.push_back({InputKind::kEpoch, "", std::to_string(plan.epoch_s)});
   FieldHasher volumes;
   for (const std::string& path : it.config.volumes) volumes.add(path);
-  inputs.start.push_back({InputKind::kInstruction, "VOLUME", volumes.finish()});
+  inputs.start.push_back({InputKind::kInstruction, "VOLUME", hex_of(volumes)});
   inputs.is_complete = add_base(plan, stage, places, inputs.start);
   if (!inputs.is_complete) return inputs;
 

@@ -12,27 +12,15 @@ namespace {
 constexpr std::string_view kScheme = "imagebuild cache 1";
 constexpr std::size_t kMaxNamed = 3;
 
-class KeyHasher {
- public:
-  // With its length, so that no two lists of fields give the same bytes.
-  void add(std::string_view field) {
-    hasher_.update(as_bytes(std::to_string(field.size()) + ":"));
-    hasher_.update(as_bytes(field));
+void add_inputs(const std::vector<KeyInput>& inputs, FieldHasher& hash) {
+  hash.add(inputs.size());
+  for (const KeyInput& input : inputs) {
+    hash.add(static_cast<std::uint64_t>(input.kind));
+    // The same base is the same by every name.
+    hash.add(input.kind == InputKind::kBase ? std::string_view() : std::string_view(input.name));
+    hash.add(input.value);
   }
-  void add(const std::vector<KeyInput>& inputs) {
-    add(std::to_string(inputs.size()));
-    for (const KeyInput& input : inputs) {
-      add(std::to_string(static_cast<int>(input.kind)));
-      // The same base is the same by every name.
-      add(input.kind == InputKind::kBase ? std::string_view() : std::string_view(input.name));
-      add(input.value);
-    }
-  }
-  oci::Digest finish() { return hasher_.finish(); }
-
- private:
-  oci::Hasher hasher_;
-};
+}
 
 std::string described(const KeyInput& input) {
   switch (input.kind) {
@@ -66,7 +54,7 @@ Named by_name(const std::vector<KeyInput>& inputs) {
   return result;
 }
 
-// As KeyHasher sees them.
+// As add_inputs() sees them.
 bool are_alike(const KeyInput& a, const KeyInput& b) {
   return a.kind == b.kind && a.value == b.value && (a.kind == InputKind::kBase || a.name == b.name);
 }
@@ -98,25 +86,34 @@ std::string difference(const std::vector<KeyInput>& before, const std::vector<Ke
 
 }  // namespace
 
+void FieldHasher::add(std::string_view field) {
+  hasher_.update(as_bytes(std::to_string(field.size()) + ":"));
+  hasher_.update(as_bytes(field));
+}
+
+void FieldHasher::add(std::uint64_t number) {
+  add(std::string_view(std::to_string(number)));
+}
+
 StageKeys keys_of(const StageInputs& inputs) {
   StageKeys keys;
-  KeyHasher start;
+  FieldHasher start;
   start.add(kScheme);
-  start.add(inputs.start);
+  add_inputs(inputs.start, start);
   oci::Digest last = start.finish();
   for (const StepInputs& step : inputs.steps) {
-    KeyHasher hasher;
+    FieldHasher hasher;
     hasher.add("step");
     hasher.add(last.str());
-    hasher.add(step.inputs);
+    add_inputs(step.inputs, hasher);
     last = hasher.finish();
     keys.steps.push_back({step.step, last});
   }
   if (!inputs.is_complete) return keys;
-  KeyHasher stage;
+  FieldHasher stage;
   stage.add("stage");
   stage.add(last.str());
-  stage.add(inputs.end);
+  add_inputs(inputs.end, stage);
   keys.stage = stage.finish();
   return keys;
 }

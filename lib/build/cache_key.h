@@ -3,13 +3,27 @@
 // files gives their digests.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "oci/digest.h"
 
 namespace imagebuild::build {
+
+// The digest of a list of fields: each with its length, so that no two lists give the same bytes.
+class FieldHasher {
+ public:
+  void add(std::string_view field);
+  void add(std::uint64_t number);
+  // The hasher must not be used afterwards.
+  oci::Digest finish() { return hasher_.finish(); }
+
+ private:
+  oci::Hasher hasher_;
+};
 
 enum class InputKind {
   kBuilder,  // The program that makes the result.
