@@ -38,6 +38,7 @@ _AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["Req
           "rules": [{"level": "Metadata", "users": [OPERATOR]}, {"level": "None"}]}
 _STORAGE_CLASS = {
     "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "example.com/none",
+    "volumeBindingMode": "WaitForFirstConsumer",  # as clouds have it: nobody binds claims here, so nobody may wait for it
     "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}
 _BUILDS_KEY = f"/registry/imagebuild.dev/imagebuilds/{NAMESPACE}/"
 # What a bench leaves behind, as etcd's keys begin.
@@ -206,8 +207,8 @@ class ApiServer:
         for prefix in _LEFT_BEHIND:
             key = f"/registry/{prefix}/".encode()
             self._etcd("kv/deleterange", {"key": _encode(key), "range_end": _encode(key[:-1] + b"0")})
-        client = self.client()
-        self._wait(lambda _: not client.call("GET", BUILDS + "?limit=1")["items"])
+        for kind in (BUILDS, PODS):  # From the API server's cache, as the operator reads them.
+            self._wait(lambda client, kind=kind: not client.call("GET", kind + "?resourceVersion=0")["items"])
 
     def stored(self, name: str) -> bytes:
         """An ImageBuild as etcd has it."""

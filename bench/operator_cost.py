@@ -141,8 +141,9 @@ class FirstPods:
     def wait_all(self, names: list[str], seconds: float) -> float:
         """The moment of the last."""
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self.seen) >= len(names), seconds):
-                sys.exit(f"only {len(self.seen)} of {len(names)} builds had a pod within {seconds:g} s")
+            if not self._changed.wait_for(lambda: all(name in self.seen for name in names), seconds):
+                missing = [name for name in names if name not in self.seen]
+                sys.exit(f"{len(missing)} of {len(names)} builds had no pod within {seconds:g} s")
             return max(self.seen[name] for name in names)
 
 
