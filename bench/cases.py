@@ -5,12 +5,13 @@ import json
 import math
 import os
 import pathlib
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
+
+import machine
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tests/e2e"))
@@ -98,6 +99,6 @@ def write_results(name: str, path: pathlib.Path | None, rounds: int, table: Tabl
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({
         "when": when.isoformat(timespec="seconds"), "commit": version("git", "rev-parse", "HEAD"), "rounds": rounds,
-        "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]},
+        "machine": machine.description(),
         "table": table.rows, **(more or {})}, indent=2) + "\n")
-    print(f"written to {path}")
+    print(f"written to {path}; {machine.stolen():.0%} of the CPU time was taken by others on the host")

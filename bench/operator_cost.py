@@ -14,11 +14,9 @@ import argparse
 import collections
 import concurrent.futures
 import contextlib
-import datetime
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,7 +25,8 @@ import threading
 import time
 import urllib.request
 
-from api_server import BUILDS, NAMESPACE, PODS, TOP, ApiServer, FakeApiServer, free_port
+from api_server import BUILDS, NAMESPACE, PODS, ApiServer, FakeApiServer, free_port
+from cases import programs, write_results
 from harness import processes
 from played import Cluster, image_build
 
@@ -371,29 +370,15 @@ def tabled(results: dict) -> Table:
     return table
 
 
-def version(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, cwd=TOP).stdout.strip().splitlines()[0]
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--small", action="store_true", help="small sizes, to see that everything works")
     arguments.add_argument("--results", type=pathlib.Path)
     arguments = arguments.parse_args()
-    programs = pathlib.Path(os.environ.get("IMAGEBUILD_BIN", TOP / "build/release/bin/imagebuild")).parent
-
-    results, table = measure(programs, arguments.rounds, arguments.small)
+    results, table = measure(programs(), arguments.rounds, arguments.small)
     print(f"\nmedian of {arguments.rounds} rounds\n{table}")
-
-    when = datetime.datetime.now(datetime.timezone.utc)
-    path = arguments.results or TOP / f"bench/results/operator-{when:%Y%m%d-%H%M%S}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({
-        "when": when.isoformat(timespec="seconds"), "commit": version("git", "rev-parse", "HEAD"),
-        "machine": {"cores": os.cpu_count(), "kernel": platform.release()}, "rounds": arguments.rounds,
-        "table": table.rows, "results": results}, indent=2) + "\n")
-    print(f"written to {path}")
+    write_results("operator", arguments.results, arguments.rounds, table, {"results": results})
 
 
 if __name__ == "__main__":
