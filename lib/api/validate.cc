@@ -6,6 +6,7 @@
 #include <set>
 #include <string_view>
 
+#include "api/problem_list.h"
 #include "api/validate_cache.h"
 #include "api/validate_language.h"
 #include "api/validate_source.h"
@@ -19,7 +20,7 @@ namespace {
 constexpr std::size_t kMaxListed = 3;                        // Problems that a condition's message spells out.
 constexpr std::chrono::milliseconds kShortestTimeout{1000};  // Pods need some time in any case.
 
-class Validator {
+class Validator : ProblemList {
  public:
   explicit Validator(const ImageBuildSpec& spec) : spec_(spec) {}
 
@@ -28,8 +29,8 @@ class Validator {
     dockerfile();
     build_args();
     secrets();
-    take(language_problems(spec_));
-    take(cache_problems(spec_.cache));
+    add(language_problems(spec_));
+    add(cache_problems(spec_.cache));
     output();
     unique("spec.imagePullSecrets", spec_.image_pull_secrets, [](const SecretRef& ref) { return ref.name; });
     for (const SecretRef& ref : spec_.image_pull_secrets)
@@ -37,16 +38,10 @@ class Validator {
     stages();
     artifacts();
     limits();
-    return std::move(problems_);
+    return take();
   }
 
  private:
-  void problem(std::string field, std::string message) {
-    problems_.push_back(Problem{std::move(field), std::move(message)});
-  }
-  void check(const std::string& field, const std::string& mistake) {
-    if (!mistake.empty()) problem(field, mistake);
-  }
   void name(const std::string& field, const std::string& value) { check(field, name_mistake(value)); }
   void optional_name(const std::string& field, const std::string& value) {
     if (!value.empty()) name(field, value);
@@ -66,9 +61,6 @@ class Validator {
       if (!seen.insert(own).second) problem(entry(field, own), "is there twice");
     }
   }
-  void take(std::vector<Problem> found) {
-    for (Problem& one : found) problems_.push_back(std::move(one));
-  }
 
   void source() {
     const Source& source = spec_.source;
@@ -78,7 +70,7 @@ class Validator {
               "must have exactly one of git, http, inline, configMapRef, persistentVolumeClaim and oci; " +
                   std::to_string(kinds) + " are set");
     }
-    take(source_problems(source, "spec.source"));
+    add(source_problems(source, "spec.source"));
   }
 
   void dockerfile() {
@@ -160,10 +152,10 @@ class Validator {
       stage_name(field + ".name", stage.name);
       pod(field, stage.pod);
       // What the stage says and what it inherits must fit together too.
-      if (problems_.empty()) requests_within_limits(field, settings_for(spec_, stage.name).resources);
+      if (empty()) requests_within_limits(field, settings_for(spec_, stage.name).resources);
     }
     pod("spec.stageDefaults", spec_.stage_defaults);
-    if (problems_.empty()) requests_within_limits("spec.stageDefaults", spec_.stage_defaults.resources);
+    if (empty()) requests_within_limits("spec.stageDefaults", spec_.stage_defaults.resources);
   }
 
   void pod(const std::string& field, const PodSettings& pod) {
@@ -263,10 +255,7 @@ class Validator {
     return value;
   }
 
-  // "field[key]" and "field.one.two".
-  static std::string entry(std::string field, std::string_view key) {
-    return field.append("[").append(key).append("]");
-  }
+  // "field.one.two".
   static std::string below(std::string field, std::initializer_list<std::string_view> members) {
     for (const std::string_view member : members) field.append(".").append(member);
     return field;
@@ -284,7 +273,6 @@ class Validator {
   }
 
   const ImageBuildSpec& spec_;
-  std::vector<Problem> problems_;
 };
 
 }  // namespace

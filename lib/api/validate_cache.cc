@@ -1,12 +1,13 @@
 #include "api/validate_cache.h"
 
+#include "api/problem_list.h"
 #include "api/validate_values.h"
 
 namespace imagebuild::api {
 
 namespace {
 
-class CacheChecks {
+class CacheChecks : ProblemList {
  public:
   explicit CacheChecks(const CacheSettings& cache) : cache_(cache) {}
 
@@ -18,17 +19,10 @@ class CacheChecks {
     if (cache_.registry) registry(*cache_.registry);
     if (!cache_.max_size.text.empty()) max_size();
     if (!cache_.ttl.empty()) ttl();
-    return std::move(problems_);
+    return take();
   }
 
  private:
-  void problem(std::string field, std::string message) {
-    problems_.push_back(Problem{std::move(field), std::move(message)});
-  }
-  void check(std::string field, std::string mistake) {
-    if (!mistake.empty()) problem(std::move(field), std::move(mistake));
-  }
-
   void registry(const CacheRegistry& registry) {
     if (registry.repository.empty()) {
       problem("spec.cache.registry.repository", "must name a repository, such as registry.example/team/cache");
@@ -62,7 +56,6 @@ class CacheChecks {
   }
 
   const CacheSettings& cache_;
-  std::vector<Problem> problems_;
 };
 
 }  // namespace

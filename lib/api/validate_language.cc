@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "api/problem_list.h"
 #include "api/validate_source.h"
 #include "api/validate_values.h"
 #include "oci/platform.h"
@@ -17,10 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxHostname = 253;
 constexpr double kMaxShmBytes = 0x1p50;  // Far more than any node has, and exact as a number of bytes.
-
-std::string entry(std::string field, const std::string& key) {
-  return field.append("[").append(key).append("]");
-}
 
 bool is_alnum(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -43,7 +40,7 @@ bool is_address(const std::string& text) {
   return inet_pton(AF_INET, text.c_str(), bytes) == 1 || inet_pton(AF_INET6, text.c_str(), bytes) == 1;
 }
 
-class LanguageChecks {
+class LanguageChecks : ProblemList {
  public:
   explicit LanguageChecks(const ImageBuildSpec& spec) : spec_(spec) {}
 
@@ -57,17 +54,10 @@ class LanguageChecks {
     extra_hosts();
     ulimits();
     shm_size();
-    return std::move(problems_);
+    return take();
   }
 
  private:
-  void problem(std::string field, std::string message) {
-    problems_.push_back(Problem{std::move(field), std::move(message)});
-  }
-  void check(const std::string& field, const std::string& mistake) {
-    if (!mistake.empty()) problem(field, mistake);
-  }
-
   void platforms() {
     std::map<std::string, std::string> seen;  // By what it means, as it is written.
     for (std::size_t i = 0; i < spec_.platforms.size(); ++i) {
@@ -104,7 +94,7 @@ class LanguageChecks {
         if (!reference.ok()) problem(field + ".image", reference.error().message);
         if (!context.files.sub_path.empty()) problem(field + ".subPath", "must not be set together with image");
       }
-      for (Problem& one : source_problems(context.files, field)) problems_.push_back(std::move(one));
+      add(source_problems(context.files, field));
     }
   }
 
@@ -169,7 +159,6 @@ class LanguageChecks {
   }
 
   const ImageBuildSpec& spec_;
-  std::vector<Problem> problems_;
 };
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
+#include "unit/api/problem_of.h"
 
 namespace imagebuild::api {
 namespace {
@@ -17,18 +17,9 @@ struct Row {
 class ValidateCache : public testing::TestWithParam<Row> {};
 
 TEST_P(ValidateCache, NamesTheFieldAndTheMistake) {
-  ImageBuildSpec spec;
-  spec.source.git = GitSource{.url = "https://git.example/team/app.git"};
-  spec.output.image = "registry.example/team/app:1.0";
+  ImageBuildSpec spec = good_spec();
   spec.cache = GetParam().cache;
-  const std::vector<Problem> problems = validate(spec);
-  if (*GetParam().field == '\0') {
-    EXPECT_TRUE(problems.empty()) << problems_text(problems);
-    return;
-  }
-  ASSERT_EQ(problems.size(), 1U) << problems_text(problems);
-  EXPECT_EQ(problems[0].field, GetParam().field);
-  EXPECT_NE(problems[0].message.find(GetParam().message), std::string::npos) << problems[0].message;
+  expect_problem(spec, GetParam().field, testing::HasSubstr(GetParam().message));
 }
 
 CacheSettings claim(const char* max_size = "", const char* ttl = "") {
@@ -75,9 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const testing::TestParamInfo<Row>& row) { return std::string(row.param.name); });
 
 TEST(ValidateCacheTransport, AnyPlaceNeedsTheTransportVolume) {
-  ImageBuildSpec spec;
-  spec.source.git = GitSource{.url = "https://git.example/team/app.git"};
-  spec.output.image = "registry.example/team/app:1.0";
+  ImageBuildSpec spec = good_spec();
   spec.artifacts = {.transport = Transport::kRegistry, .volume = {}, .repository = "registry.example/artifacts"};
   spec.cache = claim();
   const std::vector<Problem> problems = validate(spec);

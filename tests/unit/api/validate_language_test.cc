@@ -4,6 +4,8 @@
 
 #include <functional>
 
+#include "unit/api/problem_of.h"
+
 namespace imagebuild::api {
 namespace {
 
@@ -18,18 +20,9 @@ struct Row {
 class ValidateLanguage : public testing::TestWithParam<Row> {};
 
 TEST_P(ValidateLanguage, NamesTheFieldAndTheMistake) {
-  ImageBuildSpec spec;
-  spec.source.git = GitSource{.url = "https://git.example/team/app.git"};
-  spec.output.image = "registry.example/team/app:1.0";
+  ImageBuildSpec spec = good_spec();
   GetParam().change(spec);
-  const std::vector<Problem> problems = validate(spec);
-  if (*GetParam().field == '\0') {
-    EXPECT_TRUE(problems.empty()) << problems_text(problems);
-    return;
-  }
-  ASSERT_EQ(problems.size(), 1U) << problems_text(problems);
-  EXPECT_EQ(problems[0].field, GetParam().field);
-  EXPECT_EQ(problems[0].message.substr(0, std::string(GetParam().message).size()), GetParam().message);
+  expect_problem(spec, GetParam().field, testing::StartsWith(GetParam().message));
 }
 
 BuildContext& context(S& spec, const char* name) {

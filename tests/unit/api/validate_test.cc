@@ -5,16 +5,10 @@
 #include <functional>
 
 #include "api/validate_values.h"
+#include "unit/api/problem_of.h"
 
 namespace imagebuild::api {
 namespace {
-
-ImageBuildSpec good() {
-  ImageBuildSpec spec;
-  spec.source.git = GitSource{.url = "https://git.example/team/app.git", .revision = "main"};
-  spec.output.image = "registry.example/team/app:1.0";
-  return spec;
-}
 
 using S = ImageBuildSpec;
 struct Row {
@@ -32,16 +26,9 @@ PodSettings& stage(S& spec, const char* name) {
 class Validate : public testing::TestWithParam<Row> {};
 
 TEST_P(Validate, NamesTheFieldAndTheMistake) {
-  ImageBuildSpec spec = good();
+  ImageBuildSpec spec = good_spec();
   GetParam().change(spec);
-  const std::vector<Problem> problems = validate(spec);
-  if (*GetParam().field == '\0') {
-    EXPECT_TRUE(problems.empty()) << problems_text(problems);
-    return;
-  }
-  ASSERT_EQ(problems.size(), 1U) << problems_text(problems);
-  EXPECT_EQ(problems[0].field, GetParam().field);
-  EXPECT_EQ(problems[0].message.substr(0, std::string(GetParam().message).size()), GetParam().message);
+  expect_problem(spec, GetParam().field, testing::StartsWith(GetParam().message));
 }
 
 const std::string kHex(64, 'a');
