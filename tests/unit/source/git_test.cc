@@ -4,13 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 
 #include "base/file.h"
 #include "builder/source/git_failure.h"
 #include "builder/source/git_settings.h"
 #include "unit/source/git_server.h"
+#include "unit/source/test_git.h"
 
 namespace imagebuild::builder {
 namespace {
@@ -31,31 +31,8 @@ class GitTest : public testing::Test {
   }
   fs::path root() const { return temp_->path() / "served"; }
 
-  // Runs git for the test's own purposes, away from the settings of whoever runs the test.
-  std::string git(const std::string& repository, std::vector<std::string> words) {
-    ProcessSpec spec;
-    spec.argv = {"git",
-                 "-C",
-                 (root() / repository).string(),
-                 "-c",
-                 "user.name=A",
-                 "-c",
-                 "user.email=a@example.org",
-                 "-c",
-                 "init.defaultBranch=main",
-                 "-c",
-                 "protocol.file.allow=always"};
-    spec.argv.insert(spec.argv.end(), words.begin(), words.end());
-    const char* path = std::getenv("PATH");
-    spec.environment = {std::string("PATH=") + (path == nullptr ? "/usr/bin:/bin" : path),
-                        "HOME=" + temp_->path().string(), "GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_DATE=1700000000 +0000",
-                        "GIT_COMMITTER_DATE=1700000000 +0000"};
-    const auto result = processes_.run(spec);
-    EXPECT_TRUE(result.ok() && result->exit_status == 0)
-        << words.front() << ": " << (result.ok() ? result->stderr_text : result.error().message);
-    std::string text = result.ok() ? result->stdout_text : "";
-    while (text.ends_with('\n')) text.pop_back();
-    return text;
+  std::string git(const std::string& repository, const std::vector<std::string>& words) const {
+    return run_git(root() / repository, temp_->path(), words);
   }
   std::string commit(const std::string& repository, const std::string& file, const std::string& text) {
     fs::create_directories((root() / repository / file).parent_path());

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <fstream>
 
 #include "api/volume.h"
@@ -15,6 +14,7 @@
 #include "http/curl_transport.h"
 #include "unit/source/archives.h"
 #include "unit/source/git_server.h"
+#include "unit/source/test_git.h"
 
 namespace imagebuild::builder {
 namespace {
@@ -218,27 +218,8 @@ class GitTreesTest : public TreesTest {
     git({"tag", "v1"});
     server_.emplace(temp_->path() / "served");
   }
-  std::string git(std::vector<std::string> words) {
-    ProcessSpec spec;
-    spec.argv = {"git",
-                 "-C",
-                 (temp_->path() / "served/app").string(),
-                 "-c",
-                 "user.name=A",
-                 "-c",
-                 "user.email=a@example.org",
-                 "-c",
-                 "init.defaultBranch=main"};
-    spec.argv.insert(spec.argv.end(), words.begin(), words.end());
-    const char* path = std::getenv("PATH");
-    spec.environment = {std::string("PATH=") + (path == nullptr ? "/usr/bin:/bin" : path),
-                        "HOME=" + temp_->path().string(), "GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_DATE=1700000000 +0000",
-                        "GIT_COMMITTER_DATE=1700000000 +0000"};
-    const auto result = processes_.run(spec);
-    EXPECT_TRUE(result.ok() && result->exit_status == 0) << words.front();
-    std::string text = result.ok() ? result->stdout_text : "";
-    while (text.ends_with('\n')) text.pop_back();
-    return text;
+  std::string git(const std::vector<std::string>& words) const {
+    return run_git(temp_->path() / "served/app", temp_->path(), words);
   }
   api::GitCheckout checkout() const {
     api::GitCheckout wanted;

@@ -2,39 +2,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "archive/compress.h"
-#include "archive/tar_writer.h"
 #include "base/file.h"
-#include "builder/stage/copy.h"
-#include "trees.h"
+#include "copy_rows.h"
 
 namespace imagebuild::builder {
 namespace {
 
 using ::testing::ElementsAreArray;
-using ::testing::HasSubstr;
 using testing::MemoryTree;
 using testing::written;
 
 using Lines = std::vector<std::string>;
-
-struct Row {
-  const char* name;
-  Lines source;
-  Lines root;
-  api::CopyStep step;
-  Lines layer;                  // What it puts…
-  const char* error = nullptr;  // …or what it says.
-};
-
-api::CopyStep copy(Lines sources, const std::string& destination, bool folder = false) {
-  api::CopyStep step;
-  step.from = api::FromContext{};
-  step.sources = std::move(sources);
-  step.destination = destination;
-  step.destination_is_folder = folder;
-  return step;
-}
 
 api::CopyStep excluding(Lines patterns, api::CopyStep step) {
   step.exclude = std::move(patterns);
@@ -52,26 +30,8 @@ api::CopyStep linked(api::CopyStep step) {
   return step;
 }
 
-void expect(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
-    SCOPED_TRACE(row.name);
-    const MemoryTree source(row.source);
-    const MemoryTree root(row.root);
-    const CopyPlaces places{source.view(), "the build context", root.view(), 2000, "/nowhere"};
-    const auto layer = plan_copy(row.step, places);
-    if (row.error != nullptr) {
-      ASSERT_FALSE(layer.ok()) << ::testing::PrintToString(written(*layer));
-      EXPECT_THAT(layer.error().message, HasSubstr(row.error));
-      EXPECT_EQ(layer.error().exit_status(), kExitFailed);
-      continue;
-    }
-    ASSERT_TRUE(layer.ok()) << layer.error().message;
-    EXPECT_THAT(written(*layer), ElementsAreArray(row.layer));
-  }
-}
-
 TEST(CopyExclude, LeavesOutWhatItsPatternsMatch) {
-  expect({
+  expect_copies({
       {"counted from the folder that is copied",
        {"src/", "src/a.c =1", "src/a.h =2", "src/s/", "src/s/b.h =3"},
        {},
@@ -134,7 +94,7 @@ TEST(CopyExclude, LeavesOutWhatItsPatternsMatch) {
 
 TEST(CopyParents, KeepsTheFolders) {
   const Lines tree = {"x/ 0700 5:5", "x/a.txt =1", "y/", "y/a.txt =2", "y/b =3"};
-  expect({
+  expect_copies({
       {"files, with their folders' metadata",
        tree,
        {},
@@ -198,7 +158,7 @@ TEST(CopyLink, DoesNotLookAtTheRoot) {
     change(step);
     return step;
   };
-  expect({
+  expect_copies({
       {"every folder above is part of the layer",
        {"a =x"},
        {"usr/ 0700 3:3", "usr/lib/ 0711"},
@@ -236,19 +196,6 @@ TEST(CopyLink, DoesNotLookAtTheRoot) {
        with(copy({"a"}, "/a"), [](auto& s) { s.owner = "root:root"; }),
        {"a 0644 0:0 =x"}},
   });
-}
-
-std::string tar_of(const Lines& lines) {
-  StringSink sink;
-  archive::TarWriter tar(sink);
-  for (const std::string& line : lines) {
-    MemoryTree one({line});
-    const archive::Node node = one.index().nodes().begin()->second;
-    StringSource content(node.content.value_or(""));
-    (void)tar.add(node, &content);
-  }
-  (void)tar.finish();
-  return sink.text();
 }
 
 class AddRemote : public ::testing::Test {

@@ -3,10 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "archive/compress.h"
-#include "archive/tar_writer.h"
 #include "base/file.h"
-#include "trees.h"
+#include "copy_rows.h"
 
 namespace imagebuild::builder {
 namespace {
@@ -16,31 +14,13 @@ using ::testing::HasSubstr;
 using testing::MemoryTree;
 using testing::written;
 
-struct Row {
-  const char* name;
-  std::vector<std::string> source;
-  std::vector<std::string> root;
-  api::CopyStep step;
-  std::vector<std::string> layer;  // What it puts…
-  const char* error = nullptr;     // …or what it says.
-};
-
-api::CopyStep copy(std::vector<std::string> sources, const std::string& destination, bool folder = false) {
-  api::CopyStep step;
-  step.from = api::FromContext{};
-  step.sources = std::move(sources);
-  step.destination = destination;
-  step.destination_is_folder = folder;
-  return step;
-}
-
 template <class Change>
 api::CopyStep with(api::CopyStep step, Change change) {
   change(step);
   return step;
 }
 
-std::vector<Row> rows() {
+std::vector<CopyRow> rows() {
   const auto from_stage = [](api::CopyStep& step) { step.from = api::FromStage{0}; };
   return {
       {"a file to a new name", {"a =x"}, {}, copy({"a"}, "/b"), {"b 0644 0:0 =x"}},
@@ -215,37 +195,7 @@ std::vector<Row> rows() {
 }
 
 TEST(Copy, FollowsBuildKitsRules) {
-  for (const Row& row : rows()) {
-    SCOPED_TRACE(row.name);
-    const MemoryTree source(row.source);
-    const MemoryTree root(row.root);
-    const CopyPlaces places{source.view(), "the build context", root.view(), 2000, "/nowhere"};
-    const auto layer = plan_copy(row.step, places);
-    if (row.error != nullptr) {
-      ASSERT_FALSE(layer.ok()) << ::testing::PrintToString(written(*layer));
-      EXPECT_THAT(layer.error().message, HasSubstr(row.error));
-      EXPECT_EQ(layer.error().exit_status(), kExitFailed);
-      continue;
-    }
-    ASSERT_TRUE(layer.ok()) << layer.error().message;
-    EXPECT_THAT(written(*layer), ElementsAreArray(row.layer));
-  }
-}
-
-// A tar with these lines in the notation of MemoryTree, in their order.
-std::string tar_of(const std::vector<std::string>& lines, archive::Compression compression) {
-  StringSink sink;
-  const auto compressor = archive::compress_to(sink, compression, 1);
-  archive::TarWriter tar(*compressor);
-  for (const std::string& line : lines) {
-    MemoryTree one({line});
-    archive::Node node = one.index().nodes().begin()->second;
-    StringSource content(node.content.value_or(""));
-    (void)tar.add(node, &content);
-  }
-  (void)tar.finish();
-  (void)compressor->finish();
-  return sink.text();
+  expect_copies(rows());
 }
 
 class AddArchive : public ::testing::Test {
