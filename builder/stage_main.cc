@@ -2,8 +2,6 @@
 // because the container is made from any image, an empty one included.
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +23,7 @@
 #include "api/volume.h"
 #include "base/file.h"
 #include "base/overloaded.h"
+#include "base/stop_signals.h"
 #include "base/unique_fd.h"
 #include "builder/report/reporter.h"
 #include "builder/stage/stage.h"
@@ -155,28 +154,15 @@ void show(const api::Plan& plan, int stage, const api::StageEvent& event) {
 // SIGTERM and SIGINT ask to stop; the second one insists.
 class Signals {
  public:
-  Signals() {
-    ::sigemptyset(&signals_);
-    ::sigaddset(&signals_, SIGTERM);
-    ::sigaddset(&signals_, SIGINT);
-    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-  }
+  Signals() { block_stop_signals(); }
   void watch() {
-    std::thread([this] {
-      int signal = 0;
-      if (::sigwait(&signals_, &signal) == 0) {
-        number = signal;
-        stop.request_stop();
-      }
-      if (::sigwait(&signals_, &signal) == 0) stop_now.request_stop();
-    }).detach();
+    watch_stop_signals([this](int signal, bool is_first) {
+      if (is_first) number = signal;
+      (is_first ? stop : stop_now).request_stop();
+    });
   }
   std::stop_source stop, stop_now;
   std::atomic<int> number = 0;  // Of the first signal, once `stop` is requested.
-
- private:
-  sigset_t signals_ = {};
 };
 
 // Ends the program as soon as the other end of the report's pipe or socket is closed.
