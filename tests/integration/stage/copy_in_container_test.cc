@@ -4,7 +4,7 @@
 
 #include "api/volume.h"
 #include "archive/tree_index.h"
-#include "container.h"
+#include "in_container.h"
 
 namespace imagebuild::testing {
 namespace {
@@ -15,15 +15,8 @@ using ::testing::HasSubstr;
 using ::testing::Key;
 using ::testing::Not;
 
-class CopyInContainer : public ::testing::TestWithParam<bool> {
+class CopyInContainer : public InContainer {
  protected:
-  void SetUp() override {
-    if (const auto why = why_no_containers()) GTEST_SKIP() << *why;
-    container_.emplace();
-    container_->has_admin = GetParam();
-    container_->add_busybox();
-  }
-  Container& container() { return *container_; }
   void add_context(const std::string& path, const std::string& content) {
     const fs::path file = container().volume() / api::volume::kContextFolder / path;
     fs::create_directories(file.parent_path());
@@ -45,11 +38,9 @@ class CopyInContainer : public ::testing::TestWithParam<bool> {
   }
 
  private:
-  std::optional<Container> container_;
   archive::TreeIndex context_;
 };
-INSTANTIATE_TEST_SUITE_P(Kinds, CopyInContainer, ::testing::Values(true, false),
-                         [](const auto& kind) { return kind.param ? "WithAdmin" : "WithoutAdmin"; });
+INSTANTIATE_TEST_SUITE_P(Kinds, CopyInContainer, ::testing::Values(true, false), kind_of_container);
 
 TEST_P(CopyInContainer, PutsFilesWhereTheNextRunFindsThem) {
   fs::create_directories(container().base() / "usr/lib");

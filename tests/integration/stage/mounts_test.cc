@@ -10,7 +10,7 @@
 
 #include "api/volume.h"
 #include "archive/tree_index.h"
-#include "container.h"
+#include "in_container.h"
 
 namespace imagebuild::testing {
 namespace {
@@ -21,19 +21,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-class MountsInContainer : public ::testing::TestWithParam<bool> {
+class MountsInContainer : public InContainer {
  protected:
-  void SetUp() override {
-    if (const auto why = why_no_containers()) GTEST_SKIP() << *why;
-    container_.emplace();
-    container_->has_admin = GetParam();
-    container_->add_busybox();
+  void fill() override {
     add_context("app/main.c", "int main;");
     add_context("app/deep/er/file", "deep");
     add_context("top", "top");
   }
-  Container& container() { return *container_; }
-
   void add_context(const std::string& path, const std::string& content) {
     const fs::path file = container().volume() / api::volume::kContextFolder / path;
     fs::create_directories(file.parent_path());
@@ -103,11 +97,9 @@ class MountsInContainer : public ::testing::TestWithParam<bool> {
   }
 
  private:
-  std::optional<Container> container_;
   archive::TreeIndex context_;
 };
-INSTANTIATE_TEST_SUITE_P(Kinds, MountsInContainer, ::testing::Values(true, false),
-                         [](const auto& kind) { return kind.param ? "WithAdmin" : "WithoutAdmin"; });
+INSTANTIATE_TEST_SUITE_P(Kinds, MountsInContainer, ::testing::Values(true, false), kind_of_container);
 
 // What only a container with CAP_SYS_ADMIN can do.
 class RealMounts : public MountsInContainer {};

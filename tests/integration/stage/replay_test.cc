@@ -10,7 +10,7 @@
 #include "api/volume.h"
 #include "archive/tree_index.h"
 #include "builder/stage/stage.h"
-#include "container.h"
+#include "in_container.h"
 
 namespace imagebuild::testing {
 namespace {
@@ -64,13 +64,9 @@ std::vector<std::pair<int, bool>> steps_done(const std::vector<api::StageEvent>&
   return done;
 }
 
-class ReplayInContainer : public ::testing::TestWithParam<bool> {
+class ReplayInContainer : public InContainer {
  protected:
-  void SetUp() override {
-    if (const auto why = why_no_containers()) GTEST_SKIP() << *why;
-    container_.emplace();
-    container().has_admin = GetParam();
-    container().add_busybox();
+  void fill() override {
     container().add("etc/old", "of the base");
     container().add_run(
         "echo ran-first; rm /etc/old; mkdir -p /srv/a; echo one > /srv/a/b; ln /srv/a/b /srv/c; "
@@ -80,7 +76,6 @@ class ReplayInContainer : public ::testing::TestWithParam<bool> {
     container().add_run("echo ran-third; echo x >> /srv/e; chmod 700 /srv/a");
     container().stage().exports = {"srv"};
   }
-  Container& container() { return *container_; }
   fs::path folder() { return container().volume() / volume::stage_folder(0); }
   // The stage starts in its image again.
   void forget_root() {
@@ -89,12 +84,8 @@ class ReplayInContainer : public ::testing::TestWithParam<bool> {
       fs::create_directory(container().upper().parent_path() / name);
     }
   }
-
- private:
-  std::optional<Container> container_;
 };
-INSTANTIATE_TEST_SUITE_P(Kinds, ReplayInContainer, ::testing::Values(true, false),
-                         [](const auto& kind) { return kind.param ? "WithAdmin" : "WithoutAdmin"; });
+INSTANTIATE_TEST_SUITE_P(Kinds, ReplayInContainer, ::testing::Values(true, false), kind_of_container);
 
 TEST_P(ReplayInContainer, EndsAsOneThatRanAllSteps) {
   const Outcome all = container().run();

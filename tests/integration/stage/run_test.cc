@@ -8,7 +8,7 @@
 
 #include "api/volume.h"
 #include "archive/tree_index.h"
-#include "container.h"
+#include "in_container.h"
 
 namespace imagebuild::testing {
 namespace {
@@ -18,30 +18,18 @@ using ::testing::HasSubstr;
 using ::testing::Key;
 using ::testing::Not;
 
-// Every test in both kinds of container: with CAP_SYS_ADMIN (local), and without (a pod under PodSecurity baseline).
-class RunInContainer : public ::testing::TestWithParam<bool> {
+class RunInContainer : public InContainer {
  protected:
-  void SetUp() override {
-    if (const auto why = why_no_containers()) GTEST_SKIP() << *why;
-    container_.emplace();
-    container_->has_admin = GetParam();
-    container_->add_busybox();
-  }
-  Container& container() { return *container_; }
-  Outcome run() { return container_->run(); }
+  Outcome run() { return container().run(); }
   std::string message(const Outcome& outcome) {
     return outcome.report && outcome.report->failure ? outcome.report->failure->message : "";
   }
-
- private:
-  std::optional<Container> container_;
 };
 
 // What only a container with CAP_SYS_ADMIN can do.
 class RunWhereItMayMount : public RunInContainer {};
 INSTANTIATE_TEST_SUITE_P(Admin, RunWhereItMayMount, ::testing::Values(true));
-INSTANTIATE_TEST_SUITE_P(Kinds, RunInContainer, ::testing::Values(true, false),
-                         [](const auto& kind) { return kind.param ? "WithAdmin" : "WithoutAdmin"; });
+INSTANTIATE_TEST_SUITE_P(Kinds, RunInContainer, ::testing::Values(true, false), kind_of_container);
 
 TEST_P(RunInContainer, GivesOnlyTheEnvironmentOfTheStep) {
   container().add_run("env", [](api::RunStep& run) { run.env = {"A=1"}; });

@@ -18,6 +18,7 @@
 #include "builder/job/prepare_job.h"
 #include "builder/job/publish_job.h"
 #include "fakes/fake_registry.h"
+#include "fakes/no_processes.h"
 #include "oci/manifest.h"
 #include "oci/reference.h"
 
@@ -29,15 +30,6 @@ namespace volume = api::volume;
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// No stage of these tests starts a program.
-class NoProcesses final : public ProcessRunner {
- public:
-  Result<ProcessResult> run(const ProcessSpec& spec, std::stop_token) override {
-    ADD_FAILURE() << "unexpected: " << spec.argv.front();
-    return Error{ErrorCode::kInternal, "not here"};
-  }
-};
 
 class JobTest : public testing::Test {
  protected:
@@ -104,7 +96,7 @@ class JobTest : public testing::Test {
 
   std::optional<TempDir> temp_;
   fakes::FakeRegistry registry_;
-  NoProcesses processes_;
+  fakes::NoProcesses processes_;  // No stage of these tests starts a program.
   std::vector<api::Told> progress_;
 };
 

@@ -208,16 +208,19 @@ inline void keeps_what_has_a_finalizer(const Client& client, const std::string& 
   EXPECT_FALSE(client.get(config_maps(), {ns, "a"}).ok());
 }
 
+// From the list on, the objects whose label app is "a".
+inline ApiResult<Watch> watch_app_a(const Client& client, const std::string& ns, const List& list,
+                                    std::chrono::seconds timeout) {
+  return Watch::open(
+      client, config_maps(),
+      {.ns = ns, .label_selector = "app=a", .resource_version = list.resource_version, .timeout = timeout}, {});
+}
+
 inline void watches_from_a_list_on(const Client& client, const std::string& ns) {
   ASSERT_API_OK(client.create(config_maps(), config_map(ns, "before")));
   const auto list = client.list(config_maps(), ns);
   ASSERT_API_OK(list);
-  auto watch = Watch::open(client, config_maps(),
-                           {.ns = ns,
-                            .label_selector = "app=a",
-                            .resource_version = list->resource_version,
-                            .timeout = std::chrono::seconds(20)},
-                           {});
+  auto watch = watch_app_a(client, ns, *list, std::chrono::seconds(20));
   ASSERT_API_OK(watch);
   ASSERT_API_OK(client.create(config_maps(), config_map(ns, "other")));  // Not selected.
   ASSERT_API_OK(client.create(config_maps(), config_map(ns, "a")));

@@ -16,12 +16,7 @@ namespace imagebuild::kube::contract {
 inline void bookmarks_move_past_what_is_not_selected(const Client& client, const std::string& ns) {
   const auto list = client.list(config_maps(), ns);
   ASSERT_API_OK(list);
-  auto watch = Watch::open(client, config_maps(),
-                           {.ns = ns,
-                            .label_selector = "app=a",
-                            .resource_version = list->resource_version,
-                            .timeout = std::chrono::seconds(6)},
-                           {});
+  auto watch = watch_app_a(client, ns, *list, std::chrono::seconds(6));
   ASSERT_API_OK(watch);
   // Behind the watch's start: a server may tell nothing of what its watch began with.
   const auto other = client.create(config_maps(), config_map(ns, "other"));

@@ -13,6 +13,7 @@
 #include "builder/transfer/stage_end.h"
 #include "builder/transfer/transfer_job.h"
 #include "fakes/fake_registry.h"
+#include "fakes/no_processes.h"
 #include "http/curl_transport.h"
 #include "oci/manifest.h"
 
@@ -24,14 +25,6 @@ namespace volume = api::volume;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-class NoProcesses final : public ProcessRunner {
- public:
-  Result<ProcessResult> run(const ProcessSpec& spec, std::stop_token) override {
-    ADD_FAILURE() << "unexpected: " << spec.argv.front();
-    return Error{ErrorCode::kInternal, "not here"};
-  }
-};
 
 void write(const fs::path& path, const std::string& text) {
   fs::create_directories(path.parent_path());
@@ -203,7 +196,7 @@ class TransferTest : public testing::Test {
 
   std::optional<TempDir> temp_;
   fakes::FakeRegistry registry_;
-  NoProcesses processes_;
+  fakes::NoProcesses processes_;
 };
 
 TEST_F(TransferTest, APodGetsWhatItsWorkReadsAndNothingElse) {
