@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "archive/inflate.h"
 #include "base/error.h"
 #include "builder/prepare_command.h"
 #include "builder/publish_command.h"
@@ -76,6 +77,7 @@ int run(int argc, char** argv) {
   CLI::App* publishing = app.add_subcommand("publish", "Assemble the image of a finished plan and push it");
   add_job_options(*publishing, publish);
   publishing->add_option("-t,--tag", publish.tags, "Where the image goes")->allow_extra_args(false);
+  publishing->add_flag("--wait", publish.wait, "With --job: wait until the stages that run in pods are done");
   publishing->add_option("--digest-file", publish.digest_file, "Gets the image's digest");
 
   const CLI::App* fetching = add_transfer(app, "fetch", "Fetch what a stage needs from a registry", transfer);
@@ -102,5 +104,6 @@ int run(int argc, char** argv) {
 }  // namespace imagebuild::builder
 
 int main(int argc, char** argv) {
+  imagebuild::archive::inflate_with(imagebuild::archive::isal_inflater);
   return imagebuild::builder::run(argc, argv);
 }

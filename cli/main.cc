@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/inflate.h"
 #include "base/error.h"
 #include "base/overloaded.h"
 #include "cli/build_command.h"
@@ -44,5 +45,6 @@ int run(const std::vector<std::string>& arguments) {
 // NOLINTNEXTLINE(bugprone-exception-escape): only for want of memory, which is the end anyway.
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  archive::inflate_with(archive::isal_inflater);
   return run(std::vector<std::string>(argv + 1, argv + argc));
 }

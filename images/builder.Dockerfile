@@ -6,7 +6,7 @@
 FROM debian:12-slim AS packages
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      busybox-static ca-certificates git libarchive13 libcurl4 libdeflate0 libyaml-cpp0.7 openssh-client
+      busybox-static ca-certificates git libarchive13 libcurl4 libdeflate0 libisal2 libyaml-cpp0.7 openssh-client
 
 FROM packages AS collect
 # Git finds its own commands by name in git-core; most are the program git itself.

@@ -31,6 +31,7 @@ LIBRARIES = {
     r"cpprest/|pplx/": {"lib/http"},
     r"archive(_entry)?\.h": {"lib/archive"},
     r"(zlib|zstd|libdeflate)\.h": {"lib/archive"},
+    r"isa-l": {"lib/archive"},
     r"openssl/": {"lib/oci", "lib/ssh"},
     r"yaml-cpp/": {"lib/api"},
     r"CLI/": {"builder", "cli", "operator"},
