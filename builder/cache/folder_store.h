@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "builder/cache/inventory.h"
 #include "builder/cache/store.h"
 
 namespace imagebuild::builder {
@@ -24,25 +25,7 @@ struct FolderStoreSettings {
   std::int64_t verify_before_s = 0;
 };
 
-struct CacheLimits {
-  std::uint64_t max_bytes = UINT64_MAX;  // Of records and blobs.
-  std::int64_t unused_before_s = 0;      // What was used last before this (seconds since 1970) goes.
-};
-
-struct CacheEntry {
-  std::string key;  // 64 hexadecimal digits
-  std::string title;
-  std::uint64_t size_bytes = 0;  // Of the files it names, shared ones too.
-  std::int64_t used_s = 0;       // Seconds since 1970.
-};
-
-struct CacheUsage {
-  std::uint64_t records = 0;
-  std::uint64_t blobs = 0;
-  std::uint64_t bytes = 0;  // Of records and blobs.
-};
-
-class FolderStore final : public CacheStore {
+class FolderStore final : public CacheStore, public CacheInventory {
  public:
   // Makes the folders that are missing.
   static Result<FolderStore> open(FolderStoreSettings settings);
@@ -55,12 +38,10 @@ class FolderStore final : public CacheStore {
               const std::stop_token& stop) override;
   std::string name() const override { return "the cache folder " + settings_.folder.string(); }
 
-  // The last used one first.
-  Result<std::vector<CacheEntry>> entries() const;
-  CacheUsage usage() const;
-  // Removes records until the limits hold, those first that were not used for longest, then the blobs that no record
-  // names, and what killed processes left. Returns the bytes that were freed.
-  Result<std::uint64_t> prune(const CacheLimits& limits) const;
+  Result<std::vector<CacheEntry>> entries() const override;
+  CacheUsage usage() const override;
+  // What killed processes left goes too.
+  Result<std::uint64_t> prune(const CacheLimits& limits) const override;
 
  private:
   explicit FolderStore(FolderStoreSettings settings) : settings_(std::move(settings)) {}

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/stream.h"
+#include "base/timestamp.h"
 #include "registry/copy.h"
 
 namespace imagebuild::builder {
@@ -22,6 +23,8 @@ constexpr std::size_t kTransfersAtOnce = 4;
 // As JSON, where a character may take several.
 constexpr std::uint64_t kMaxRecordBytes = 2 * CacheRecord::kMaxContentBytes;
 constexpr const char* kConfig = "{}";
+// A result that is kept again is written again after so long, for those who remove what was not kept for longest.
+constexpr std::chrono::hours kKeptAnew{24};
 
 oci::Descriptor describe(std::string_view media_type, const std::string& text) {
   return {std::string(media_type), oci::Digest::of(text), text.size(), {}, {}};
@@ -30,15 +33,6 @@ oci::Descriptor describe(std::string_view media_type, const std::string& text) {
 Result<oci::Descriptor> describe(const CachedFile& file) {
   ASSIGN_OR_RETURN(oci::Digest digest, oci::Digest::parse(file.digest));
   return oci::Descriptor{std::string(kCacheFileType), std::move(digest), file.size_bytes, {}, {}};
-}
-
-// One of ours, made for this key.
-bool is_ours(const oci::Manifest& manifest, const oci::Digest& key) {
-  if (manifest.config.media_type != kCacheConfigType || manifest.layers.empty()) return false;
-  const oci::Descriptor& record = manifest.layers.front();
-  if (record.media_type != kCacheRecordType || record.size_bytes > kMaxRecordBytes) return false;
-  const auto named = manifest.annotations.find(std::string(kCacheKeyAnnotation));
-  return named != manifest.annotations.end() && named->second == key.str();
 }
 
 // The registry keeps what manifests name, nothing else.
@@ -89,6 +83,14 @@ bool is_gone(ErrorCode code) {
 
 }  // namespace
 
+bool is_cache_record(const oci::Manifest& manifest, std::string_view key) {
+  if (manifest.config.media_type != kCacheConfigType || manifest.layers.empty()) return false;
+  const oci::Descriptor& record = manifest.layers.front();
+  if (record.media_type != kCacheRecordType || record.size_bytes > kMaxRecordBytes) return false;
+  const auto named = manifest.annotations.find(std::string(kCacheKeyAnnotation));
+  return named != manifest.annotations.end() && named->second == "sha256:" + std::string(key);
+}
+
 Error RegistryStore::note(Error error, std::atomic<bool>& is_out) {
   if (error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDenied) is_out = true;
   return error;
@@ -99,7 +101,7 @@ std::string RegistryStore::name() const {
 }
 
 oci::Reference RegistryStore::tag_of(const oci::Digest& key) const {
-  return repository_.with_tag("cache-" + std::string(key.hex()));
+  return repository_.with_tag(std::string(kCacheTagPrefix) + std::string(key.hex()));
 }
 
 Result<std::optional<CacheRecord>> RegistryStore::find(const oci::Digest& key, const std::stop_token& stop) {
@@ -117,7 +119,7 @@ Result<std::optional<CacheRecord>> RegistryStore::read(const oci::Digest& key, c
   const oci::Reference tag = tag_of(key);
   ASSIGN_OR_RETURN(const registry::ManifestContent content, client_.manifest(tag, stop));
   ASSIGN_OR_RETURN(const oci::Manifest manifest, oci::Manifest::parse(content.bytes));
-  if (!is_ours(manifest, key)) return std::optional<CacheRecord>();
+  if (!is_cache_record(manifest, key.hex())) return std::optional<CacheRecord>();
   ASSIGN_OR_RETURN(const std::string text, client_.blob_text(tag, manifest.layers.front(), kMaxRecordBytes, stop));
   ASSIGN_OR_RETURN(CacheRecord record, CacheRecord::parse(text));
   if (!names_all_files(manifest, record)) return std::optional<CacheRecord>();
@@ -154,12 +156,25 @@ Status RegistryStore::push_text(const oci::Descriptor& blob, const std::string& 
   return pushed.ok() ? ok() : Status(pushed.error());
 }
 
+bool RegistryStore::is_kept(const oci::Digest& key, const oci::Manifest& manifest, const std::stop_token& stop) {
+  const Result<registry::ManifestContent> content = client_.manifest(tag_of(key), stop);
+  if (!content.ok()) return false;
+  Result<oci::Manifest> there = oci::Manifest::parse(content->bytes);
+  if (!there.ok()) return false;
+  const std::optional<WallTime> when = parse_time(there->annotations[std::string(kCacheCreatedAnnotation)]);
+  if (!when || now_() - *when > kKeptAnew) return false;
+  there->annotations[std::string(kCacheCreatedAnnotation)] =
+      manifest.annotations.at(std::string(kCacheCreatedAnnotation));
+  return there->json() == manifest.json();
+}
+
 Status RegistryStore::write(const oci::Digest& key, const CacheRecord& record, const fs::path& folder,
                             const std::stop_token& stop) {
   const std::string config = kConfig;
   const std::string text = record.json();
   oci::Manifest manifest{std::string(oci::media_type::kOciManifest), describe(kCacheConfigType, config), {}, {}};
   manifest.annotations.emplace(kCacheKeyAnnotation, key.str());
+  manifest.annotations.emplace(kCacheTitleAnnotation, record.title);
   manifest.layers.push_back(describe(kCacheRecordType, text));
   const oci::Descriptor record_blob = manifest.layers.front();
   std::map<std::string, const CachedFile*> files;  // By content, so that none is sent twice.
@@ -175,11 +190,13 @@ Status RegistryStore::write(const oci::Digest& key, const CacheRecord& record, c
       return push_file(client_, repository_, *file, folder, std::move(token));
     });
   }
+  manifest.annotations.emplace(kCacheCreatedAnnotation, time_text(now_()));
   const std::string bytes = manifest.json();
   if (bytes.size() > oci::kMaxManifestBytes) {
     return Error{ErrorCode::kLimit, "the result has too many files for one manifest of a registry"};
   }
   RETURN_IF_ERROR(registry::run_parallel(std::move(transfers), kTransfersAtOnce, stop));
+  if (is_kept(key, manifest, stop)) return ok();
   const auto pushed = client_.push_manifest(tag_of(key), manifest.media_type, bytes, stop);
   return pushed.ok() ? ok() : Status(pushed.error());
 }

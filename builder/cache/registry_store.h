@@ -9,7 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "builder/cache/store.h"
+#include "oci/manifest.h"
 #include "oci/reference.h"
 #include "registry/client.h"
 
@@ -18,16 +20,23 @@ namespace imagebuild::builder {
 inline constexpr std::string_view kCacheConfigType = "application/vnd.imagebuild.cache.v1+json";
 inline constexpr std::string_view kCacheRecordType = "application/vnd.imagebuild.cache.record.v1+json";
 inline constexpr std::string_view kCacheFileType = "application/vnd.imagebuild.cache.file.v1";
-// Of the manifest: the key, so that a tag that somebody moved is noticed.
+inline constexpr std::string_view kCacheTagPrefix = "cache-";
+// Of the manifest: the key, so that a tag that somebody moved is noticed; what it is, for people; when it was kept
+// last.
 inline constexpr std::string_view kCacheKeyAnnotation = "dev.imagebuild.cache.key";
+inline constexpr std::string_view kCacheTitleAnnotation = "org.opencontainers.image.title";
+inline constexpr std::string_view kCacheCreatedAnnotation = "org.opencontainers.image.created";
+
+// Whether the manifest is that of a result under this key (64 hexadecimal digits).
+bool is_cache_record(const oci::Manifest& manifest, std::string_view key);
 
 // All members may be called by several threads at once. A registry that could not be reached, or refused to give (or to
 // take), says so once and is not asked to give (take) again by this object: then it has nothing (and keeps nothing).
 class RegistryStore final : public CacheStore {
  public:
   // `client` must outlive this; the tag of `repository` does not matter.
-  RegistryStore(registry::Client& client, oci::Reference repository)
-      : client_(client), repository_(std::move(repository)) {}
+  RegistryStore(registry::Client& client, oci::Reference repository, Clock now = system_clock_now)
+      : client_(client), repository_(std::move(repository)), now_(std::move(now)) {}
 
   Result<std::optional<CacheRecord>> find(const oci::Digest& key, const std::stop_token& stop) override;
   Result<bool> fetch(const CacheRecord& record, const std::filesystem::path& folder,
@@ -43,10 +52,13 @@ class RegistryStore final : public CacheStore {
   Result<std::optional<CacheRecord>> read(const oci::Digest& key, const std::stop_token& stop);
   Status write(const oci::Digest& key, const CacheRecord& record, const std::filesystem::path& folder,
                const std::stop_token& stop);
+  // Whether the tag says the same and was written not long ago.
+  bool is_kept(const oci::Digest& key, const oci::Manifest& manifest, const std::stop_token& stop);
   Status push_text(const oci::Descriptor& blob, const std::string& text, const std::stop_token& stop);
 
   registry::Client& client_;
   oci::Reference repository_;
+  Clock now_;
   std::atomic<bool> gives_nothing_ = false;
   std::atomic<bool> takes_nothing_ = false;
 };

@@ -25,6 +25,9 @@ std::string pull_scope(const std::string& repository) {
 std::string push_scope(const std::string& repository) {
   return "repository:" + repository + ":pull,push";
 }
+std::string delete_scope(const std::string& repository) {
+  return "repository:" + repository + ":delete";
+}
 
 Result<http::Url> Target::url(const std::string& rest) const {
   return http::Url::parse(endpoint.base.str() + "v2/" + repository + "/" + rest);

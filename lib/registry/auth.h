@@ -23,6 +23,7 @@ using Scopes = std::set<std::string>;
 
 std::string pull_scope(const std::string& repository);
 std::string push_scope(const std::string& repository);
+std::string delete_scope(const std::string& repository);
 
 // One repository on one server.
 struct Target {

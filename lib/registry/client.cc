@@ -6,6 +6,7 @@
 #include "registry/blob_source.h"
 #include "registry/manifest_type.h"
 #include "registry/refusal.h"
+#include "registry/tags.h"
 #include "registry/upload.h"
 #include "registry/wire.h"
 
@@ -303,6 +304,17 @@ Result<oci::Digest> Client::push_manifest(const oci::Reference& reference, std::
                                           " instead of " + digest.str()};
   }
   return digest;
+}
+
+// ---------------------------------------------------------------------------------------------------- housekeeping
+Result<std::vector<std::string>> Client::tags(const oci::Reference& repository, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const Target target, state_->origin(repository));
+  return list_tags(state_->wire, target, stop);
+}
+
+Status Client::remove_manifest(const oci::Reference& repository, const oci::Digest& digest, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const Target target, state_->origin(repository));
+  return registry::remove_manifest(state_->wire, target, digest, stop);
 }
 
 }  // namespace imagebuild::registry

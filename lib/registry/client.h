@@ -12,6 +12,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/stream.h"
@@ -83,6 +84,12 @@ class Client {
   // and must be what the registry answers.
   Result<oci::Digest> push_manifest(const oci::Reference& reference, std::string_view media_type,
                                     std::string_view bytes, std::stop_token stop = {});
+
+  // Every tag of a repository, sorted, as the registry itself has them; none where there is no such repository.
+  Result<std::vector<std::string>> tags(const oci::Reference& repository, std::stop_token stop = {});
+  // Takes a manifest out of the repository, with every tag that names it; one that is not there is gone already.
+  // kUnsupported: the registry removes nothing.
+  Status remove_manifest(const oci::Reference& repository, const oci::Digest& digest, std::stop_token stop = {});
 
  private:
   struct State;

@@ -28,7 +28,7 @@ bool split(const std::string& path, const std::string& kind, std::string& name, 
 
 std::string repository_of(const std::string& path) {
   std::string name, rest;
-  for (const char* kind : {"blobs/uploads", "blobs", "manifests"}) {
+  for (const char* kind : {"blobs/uploads", "blobs", "manifests", "tags"}) {
     if (split(path, kind, name, rest)) return name;
   }
   return {};
@@ -177,7 +177,9 @@ bool FakeRegistry::authorized(Exchange& exchange) {
                      errors("UNAUTHORIZED", "authentication required"));
     return false;
   }
-  const std::string action = exchange.method == "GET" || exchange.method == "HEAD" ? "pull" : "push";
+  const bool only_reads = exchange.method == "GET" || exchange.method == "HEAD";
+  const bool removes = exchange.method == "DELETE" && exchange.path.find("/manifests/") != std::string::npos;
+  const std::string action = only_reads ? "pull" : removes ? "delete" : "push";
   const std::string repository = repository_of(exchange.path);
   if (may(exchange, repository + ":" + action)) return true;
   exchange.respond(401,
@@ -225,6 +227,7 @@ void FakeRegistry::issue_token(Exchange& exchange) {
     const std::string name = scope.substr(11, colon - 11), actions = scope.substr(colon + 1);
     if (actions.find("pull") != actions.npos) tokens_[token].insert(name + ":pull");
     if (known && actions.find("push") != actions.npos) tokens_[token].insert(name + ":push");
+    if (known && actions.find("delete") != actions.npos) tokens_[token].insert(name + ":delete");
   }
   exchange.respond(
       200, {{"Content-Type", "application/json"}},
@@ -238,6 +241,7 @@ void FakeRegistry::route(Exchange& exchange, const std::optional<Fault>& fault) 
   if (split(exchange.path, "blobs/uploads", name, rest)) return uploads(exchange, name, rest, fault);
   if (split(exchange.path, "blobs", name, rest)) return blobs(exchange, name, rest, fault);
   if (split(exchange.path, "manifests", name, rest)) return manifests(exchange, name, rest, fault);
+  if (split(exchange.path, "tags", name, rest) && rest == "list") return list_tags(exchange, name, fault);
   if (exchange.path == "/v2/") return exchange.respond(200);
   fail(exchange, 404, "NOT_FOUND", "no such page");
 }
@@ -301,6 +305,7 @@ void FakeRegistry::blobs(Exchange& exchange, const std::string& name, const std:
 void FakeRegistry::manifests(Exchange& exchange, const std::string& name, const std::string& which,
                              const std::optional<Fault>& fault) {
   if (exchange.method == "PUT") return put_manifest(exchange, name, which, fault);
+  if (exchange.method == "DELETE") return remove_manifest(exchange, name, which, fault);
   if (exchange.method == "HEAD" && !options_.manifest_head) return fail(exchange, 405, "UNSUPPORTED", "no HEAD");
   Stored stored;
   std::string digest;
@@ -320,6 +325,40 @@ void FakeRegistry::manifests(Exchange& exchange, const std::string& name, const 
     stored.bytes.clear();
   }
   reply(exchange, 200, headers, std::move(stored.bytes), fault);
+}
+
+void FakeRegistry::list_tags(Exchange& exchange, const std::string& name, const std::optional<Fault>& fault) {
+  std::string list, last;
+  bool has_more = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = repositories_.find(name);
+    if (found == repositories_.end())
+      return fail(exchange, 404, "NAME_UNKNOWN", "repository name not known to registry");
+    std::size_t count = 0;
+    for (auto it = found->second.tags.upper_bound(exchange.query["last"]); it != found->second.tags.end(); ++it) {
+      has_more = count++ == options_.tags_a_page;
+      if (has_more) break;
+      list += (list.empty() ? "\"" : ",\"") + it->first + "\"";
+      last = it->first;
+    }
+  }
+  http::Headers headers{{"Content-Type", "application/json"}};
+  if (has_more) headers.add("Link", "</v2/" + name + "/tags/list?n=1000&last=" + last + ">; rel=\"next\"");
+  reply(exchange, 200, headers,
+        R"({"name":")" + name + R"(","tags":)" + (list.empty() ? "null" : "[" + list + "]") + "}", fault);
+}
+
+void FakeRegistry::remove_manifest(Exchange& exchange, const std::string& name, const std::string& digest,
+                                   const std::optional<Fault>& fault) {
+  if (!options_.removes) return fail(exchange, 405, "UNSUPPORTED", "The operation is unsupported.");
+  {
+    const std::lock_guard lock(mutex_);
+    Repository& its = repositories_[name];
+    if (its.manifests.erase(digest) == 0) return fail(exchange, 404, "MANIFEST_UNKNOWN", "manifest unknown");
+    std::erase_if(its.tags, [&](const auto& tag) { return tag.second == digest; });
+  }
+  reply(exchange, 202, {}, {}, fault);
 }
 
 void FakeRegistry::put_manifest(Exchange& exchange, const std::string& name, const std::string& which,

@@ -28,6 +28,8 @@ struct FakeRegistryOptions {
   bool mounts = true;
   std::string redirect_blobs_to;  // A base URL: GET of a blob becomes 307 to <base>/<digest>.
   bool manifest_head = true;      // Otherwise HEAD of a manifest is 405.
+  bool removes = true;            // Otherwise DELETE of a manifest is 405.
+  std::size_t tags_a_page = 1000;
   std::optional<TlsIdentity> identity;
 };
 
@@ -111,6 +113,9 @@ class FakeRegistry {
   void blobs(Exchange& exchange, const std::string& name, const std::string& digest, const std::optional<Fault>& fault);
   void manifests(Exchange& exchange, const std::string& name, const std::string& which,
                  const std::optional<Fault>& fault);
+  void list_tags(Exchange& exchange, const std::string& name, const std::optional<Fault>& fault);
+  void remove_manifest(Exchange& exchange, const std::string& name, const std::string& digest,
+                       const std::optional<Fault>& fault);
   void put_manifest(Exchange& exchange, const std::string& name, const std::string& which,
                     const std::optional<Fault>& fault);
   void uploads(Exchange& exchange, const std::string& name, const std::string& id, const std::optional<Fault>& fault);

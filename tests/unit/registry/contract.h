@@ -99,6 +99,21 @@ inline void pushes_blobs_of_every_size_and_pulls_them_back(Client& client, const
   }
 }
 
+inline void sends_blobs_while_they_grow(Client& client, const std::string& host) {
+  const auto to = reference(host, "contract/growing");
+  const std::string bytes = some_bytes(2500, "growing");
+  const BlobGrowth grow = [&](std::uint64_t wanted_bytes) -> Result<BlobSoFar> {
+    if (wanted_bytes <= bytes.size()) return BlobSoFar{wanted_bytes, std::nullopt};
+    return BlobSoFar{bytes.size(), describe(bytes)};
+  };
+  const Status pushed = client.push_growing_blob(to, grow, opener_of(bytes));
+  if (!pushed.ok()) {
+    EXPECT_EQ(pushed.error().code, ErrorCode::kUnsupported) << message_of(pushed);  // No chunks.
+    return;
+  }
+  EXPECT_EQ(pull(client, to, describe(bytes)), bytes);
+}
+
 inline void says_whether_a_blob_is_there(Client& client, const std::string& host) {
   const auto to = reference(host, "contract/exists");
   const std::string bytes = some_bytes(3000, "exists");
@@ -249,12 +264,40 @@ inline void copies_blobs_between_repositories(Client& client, const std::string&
   EXPECT_EQ(*second, BlobOutcome::kExisted);
 }
 
+inline void lists_the_tags_of_a_repository(Client& client, const std::string& host) {
+  for (const char* tag : {"v2", "v1", "latest"})
+    push_image(client, reference(host, "contract/tags:" + std::string(tag)), tag);
+  const auto tags = client.tags(reference(host, "contract/tags"));
+  ASSERT_TRUE(tags.ok()) << message_of(tags);
+  EXPECT_EQ(*tags, (std::vector<std::string>{"latest", "v1", "v2"}));
+  const auto none = client.tags(reference(host, "contract/without-tags"));
+  ASSERT_TRUE(none.ok()) << message_of(none);
+  EXPECT_TRUE(none->empty());
+}
+
+inline void removes_manifests_with_their_tags(Client& client, const std::string& host) {
+  const auto repository = reference(host, "contract/removed");
+  const std::string bytes = push_image(client, reference(host, "contract/removed:old"), "removed");
+  push_image(client, reference(host, "contract/removed:kept"), "kept");
+  for (const char* which : {"there", "gone already"}) {
+    const auto removed = client.remove_manifest(repository, oci::Digest::of(bytes));
+    ASSERT_TRUE(removed.ok()) << which << ": " << message_of(removed);
+  }
+  const auto tags = client.tags(repository);
+  ASSERT_TRUE(tags.ok()) << message_of(tags);
+  EXPECT_EQ(*tags, std::vector<std::string>{"kept"});
+  const auto pulled = client.manifest(reference(host, "contract/removed:old"));
+  ASSERT_FALSE(pulled.ok());
+  EXPECT_EQ(pulled.error().code, ErrorCode::kNotFound);
+}
+
 }  // namespace contract
 
 inline std::vector<ContractCase> client_contract() {
   using namespace contract;
   return {
       {"PushesBlobsOfEverySizeAndPullsThemBack", pushes_blobs_of_every_size_and_pulls_them_back},
+      {"SendsBlobsWhileTheyGrow", sends_blobs_while_they_grow},
       {"SaysWhetherABlobIsThere", says_whether_a_blob_is_there},
       {"SendsNoBlobTwice", sends_no_blob_twice},
       {"MountsBlobsOfOtherRepositories", mounts_blobs_of_other_repositories},
@@ -267,6 +310,8 @@ inline std::vector<ContractCase> client_contract() {
       {"RefusesBlobsOfAnotherDigest", refuses_blobs_of_another_digest},
       {"RefusesManifestsOfAnotherDigest", refuses_manifests_of_another_digest},
       {"CopiesBlobsBetweenRepositories", copies_blobs_between_repositories},
+      {"ListsTheTagsOfARepository", lists_the_tags_of_a_repository},
+      {"RemovesManifestsWithTheirTags", removes_manifests_with_their_tags},
   };
 }
 
