@@ -19,9 +19,12 @@ Result<std::optional<Found>> CopyTarget::lookup(const std::string& path) const {
 }
 
 Status CopyTarget::make_folders(const std::string& path, std::uint32_t mode) {
-  if (path.empty()) return imagebuild::ok();
+  if (path.empty() || path == last_folder_) return imagebuild::ok();
   ASSIGN_OR_RETURN(const std::optional<Found> here, lookup(path));
-  if (here && here->node.type == NodeType::kDirectory) return imagebuild::ok();
+  if (here && here->node.type == NodeType::kDirectory) {
+    last_folder_ = path;
+    return imagebuild::ok();
+  }
   if (here) {
     return Error{ErrorCode::kInvalidInput, "'" + shown(path) + "' has to be a folder, but it is a file in the stage"};
   }
@@ -57,6 +60,7 @@ Status CopyTarget::replace(LayerEntry entry) {
   RETURN_IF_ERROR(make_folders(parent_path(entry.node.path), kFolderMode));
   std::string path = entry.node.path;
   if (entry.node.type != NodeType::kDirectory) {
+    if (is_at_or_below(last_folder_, path)) last_folder_.clear();
     auto below = entries_.upper_bound(path);
     while (below != entries_.end() && is_at_or_below(below->first, path)) below = entries_.erase(below);
   }

@@ -45,6 +45,7 @@ class CopyTarget final : public TreeView {
   std::int64_t epoch_s_;
   std::uint32_t folder_mode_;
   LayerEntries entries_;
+  std::string last_folder_;  // Known to be there: files come folder by folder.
   std::uint64_t next_file_id_ = 1ULL << 63;
 };
 

@@ -22,7 +22,8 @@ LayerEntry entry_of(const TreeView& view, Found found) {
   entry.node.data_offset.reset();
   entry.node.content.reset();
   if (entry.node.type == archive::NodeType::kFile && entry.node.size_bytes > 0) {
-    entry.open = [&view, node = entry.node] { return view.open(node); };
+    // Entries are copied more often than they are opened.
+    entry.open = [&view, node = std::make_shared<const archive::Node>(entry.node)] { return view.open(*node); };
   }
   return entry;
 }

@@ -11,6 +11,8 @@ namespace imagebuild::archive {
 
 namespace {
 
+constexpr std::size_t kSpareBlocks = 4;
+
 struct Block {
   std::vector<std::byte> in;
   std::vector<std::byte> out;
@@ -120,8 +122,9 @@ class BlockSink final : public CompressingSink {
     }
     pool_.start(*current_);
     in_flight_.push_back(std::move(current_));
-    // One block fewer than the bound, for the one that the caller fills next.
-    while (in_flight_.size() >= 2UL * threads_) RETURN_IF_ERROR(write_oldest());
+    // One block fewer than the bound, for the one that the caller fills next. Those beyond one for each worker keep all
+    // of them busy while the caller waits: for the oldest block, for the disk or for a core.
+    while (in_flight_.size() >= 2UL * threads_ + kSpareBlocks) RETURN_IF_ERROR(write_oldest());
     while (!in_flight_.empty() && pool_.is_done(*in_flight_.front())) RETURN_IF_ERROR(write_oldest());
     return ok();
   }

@@ -20,7 +20,7 @@ struct BlockFormat {
 };
 
 // Every block becomes one complete stream (a gzip member, a zstd frame), written in order; an empty input is one empty
-// block. At most 2 × `threads` blocks are in memory; one thread works inline, without starting any.
+// block. At most 2 × `threads` + 4 blocks are in memory; one thread works inline, without starting any.
 std::unique_ptr<CompressingSink> compress_blocks(ByteSink& out, BlockFormat format, unsigned threads);
 
 }  // namespace imagebuild::archive

@@ -18,7 +18,7 @@ class CompressingSink : public ByteSink {
 
 // `out` must outlive the sink. The input is cut into fixed blocks that `threads` workers (0: one per CPU, 16 at most)
 // compress, written in order as one standard file: gzip as members of 1 MiB, libdeflate level 1, without name or time;
-// zstd as frames of 4 MiB, level 3, with checksums. At most 2 × `threads` blocks are in memory.
+// zstd as frames of 4 MiB, level 3, with checksums. At most 2 × `threads` + 4 blocks are in memory.
 std::unique_ptr<CompressingSink> compress_to(ByteSink& out, Compression kind, unsigned threads = 0);
 
 // What the first bytes say: gzip's and zstd's magic numbers, else none.

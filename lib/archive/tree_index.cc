@@ -1,6 +1,7 @@
 #include "archive/tree_index.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "archive/path.h"
 
@@ -21,9 +22,14 @@ std::string end_of_subtree(std::string_view folder) {
 
 }  // namespace
 
+// Neighbours have most of their paths in common, so these are compared eight bytes at a time.
 bool TreeIndex::PathOrder::operator()(std::string_view a, std::string_view b) const {
   const std::size_t common = std::min(a.size(), b.size());
-  for (std::size_t i = 0; i < common; ++i) {
+  std::size_t i = 0;
+  for (; i + sizeof(std::uint64_t) <= common; i += sizeof(std::uint64_t)) {
+    if (std::memcmp(a.data() + i, b.data() + i, sizeof(std::uint64_t)) != 0) break;
+  }
+  for (; i < common; ++i) {
     if (a[i] != b[i]) return rank_of(a[i]) < rank_of(b[i]);
   }
   return a.size() < b.size();
@@ -48,9 +54,20 @@ std::vector<std::string> TreeIndex::children(std::string_view folder) const {
 }
 
 void TreeIndex::put(Node node) {
-  if (node.type != NodeType::kDirectory) remove_below(node.path);
-  std::string path = node.path;
-  nodes_.insert_or_assign(std::move(path), std::move(node));
+  const bool is_last = nodes_.empty() || PathOrder()(nodes_.rbegin()->first, node.path);
+  auto at = is_last ? nodes_.end() : nodes_.lower_bound(node.path);
+  const bool replaces = at != nodes_.end() && at->first == node.path;
+  if (node.type != NodeType::kDirectory) {
+    auto below = replaces ? std::next(at) : at;
+    while (below != nodes_.end() && is_below(below->first, node.path)) below = nodes_.erase(below);
+    if (!replaces) at = below;
+  }
+  if (replaces) {
+    at->second = std::move(node);
+  } else {
+    std::string path = node.path;
+    nodes_.emplace_hint(at, std::move(path), std::move(node));
+  }
 }
 
 void TreeIndex::remove(std::string_view path) {
