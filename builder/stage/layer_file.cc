@@ -50,9 +50,13 @@ Result<api::LayerReport> write(const LayerEntries& entries, const std::filesyste
 
 }  // namespace
 
+std::string layer_file_name(int step, archive::Compression compression) {
+  return api::volume::layer_file(step, suffix(compression));
+}
+
 Result<api::LayerReport> write_layer(const LayerEntries& entries, int step, const LayerSettings& settings,
                                      std::stop_token stop) {
-  const std::string name = api::volume::layer_file(step, suffix(settings.compression));
+  const std::string name = layer_file_name(step, settings.compression);
   const std::filesystem::path path = settings.stage_folder / name;
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <stop_token>
+#include <string>
 
 #include "api/report.h"
 #include "archive/compress.h"
@@ -12,6 +13,9 @@
 #include "builder/stage/layer_entries.h"
 
 namespace imagebuild::builder {
+
+// "layers/0.tar.gz": where the layer of a step lies in its stage's folder. It is written from its start to its end.
+std::string layer_file_name(int step, archive::Compression compression);
 
 struct LayerSettings {
   std::filesystem::path stage_folder;

@@ -22,6 +22,10 @@ std::string accepted_types() {
   return text;
 }
 
+// Of a blob that grows: small, so that little is left to send at its end.
+constexpr std::uint64_t kGrowingChunkBytes = 8U << 20;
+constexpr http::Timeouts kHaste{.connect = std::chrono::seconds(2), .idle = std::chrono::seconds(2)};
+
 Error cancelled() {
   return {ErrorCode::kCancelled, "stopped"};
 }
@@ -45,7 +49,8 @@ struct Client::State {
   State(http::HttpTransport& transport, ClientOptions given)
       : options(std::move(given)),
         authorizer(transport, options.credentials, options.seams.now, options.timeouts),
-        wire(transport, authorizer, options.retry, options.seams, options.timeouts) {}
+        wire(transport, authorizer, options.retry, options.seams, options.timeouts),
+        hasty_wire(transport, authorizer, options.retry, options.seams, kHaste) {}
 
   Result<Target> origin(const oci::Reference& reference) const {
     ASSIGN_OR_RETURN(Endpoint endpoint, options.hosts.origin(reference.registry()));
@@ -87,6 +92,7 @@ struct Client::State {
   const ClientOptions options;
   Authorizer authorizer;
   Wire wire;
+  Wire hasty_wire;  // For what need not succeed.
 };
 
 Client::Client(http::HttpTransport& transport, ClientOptions options)
@@ -278,6 +284,16 @@ Result<BlobOutcome> Client::push_blob(const oci::Reference& repository, const oc
   Upload upload(state_->wire, target, blob, open, state_->options.chunk_bytes, stop);
   RETURN_IF_ERROR(upload.run(std::move(session)));
   return BlobOutcome::kUploaded;
+}
+
+Status Client::push_growing_blob(const oci::Reference& repository, const BlobGrowth& grow, const BlobOpener& open,
+                                 std::stop_token stop) {
+  ASSIGN_OR_RETURN(const Target target, state_->origin(repository));
+  const std::uint64_t chunk_bytes = std::min(state_->options.chunk_bytes, kGrowingChunkBytes);
+  Upload upload(state_->wire, target, grow, open, chunk_bytes, std::move(stop));
+  Status status = upload.run({});
+  if (!status.ok()) upload.forget(state_->hasty_wire);
+  return status;
 }
 
 Result<oci::Digest> Client::push_manifest(const oci::Reference& reference, std::string_view media_type,

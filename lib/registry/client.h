@@ -44,6 +44,14 @@ struct ManifestContent {
 // Starts a blob's bytes anew at `offset`; called again when an upload has to resume.
 using BlobOpener = std::function<Result<std::unique_ptr<ByteSource>>(std::uint64_t offset)>;
 
+// What there is of a blob that is still being made, and what it is once it is whole.
+struct BlobSoFar {
+  std::uint64_t size_bytes = 0;
+  std::optional<oci::Descriptor> blob;
+};
+// Waits until the blob has `wanted_bytes` or is whole. Its error ends the upload.
+using BlobGrowth = std::function<Result<BlobSoFar>(std::uint64_t wanted_bytes)>;
+
 enum class BlobOutcome {
   kExisted,  // The repository had it already.
   kMounted,  // Taken over from another repository of the same registry, no bytes moved.
@@ -76,6 +84,11 @@ class Client {
   // the same registry), or uploading it. Uploads resume after a failure.
   Result<BlobOutcome> push_blob(const oci::Reference& repository, const oci::Descriptor& blob, const BlobOpener& open,
                                 const std::optional<oci::Reference>& mount_from = {}, std::stop_token stop = {});
+  // Uploads a blob while it grows, in chunks of at most 8 MiB, without asking whether the repository has it: its digest
+  // is known only at the end. Continues after a failure, like push_blob. After a final failure the registry is told to
+  // forget what it got, within seconds and also when `stop` was requested. kUnsupported: it does not take chunks.
+  Status push_growing_blob(const oci::Reference& repository, const BlobGrowth& grow, const BlobOpener& open,
+                           std::stop_token stop = {});
   // push_blob without its upload: kExisted or kMounted, or nothing when the bytes have to be sent.
   Result<std::optional<BlobOutcome>> adopt_blob(const oci::Reference& repository, const oci::Descriptor& blob,
                                                 const std::optional<oci::Reference>& mount_from = {},

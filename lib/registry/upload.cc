@@ -72,6 +72,18 @@ Upload::Upload(Wire& wire, Target target, const oci::Descriptor& blob, const Blo
     : wire_(wire),
       target_(std::move(target)),
       blob_(blob),
+      available_bytes_(blob.size_bytes),
+      open_(open),
+      chunk_bytes_(chunk_bytes),
+      stop_(std::move(stop)),
+      scopes_{push_scope(target_.repository)},
+      retrier_(wire.retrier(target_, stop_)) {}
+
+Upload::Upload(Wire& wire, Target target, const BlobGrowth& grow, const BlobOpener& open, std::uint64_t chunk_bytes,
+               std::stop_token stop)
+    : wire_(wire),
+      target_(std::move(target)),
+      grow_(&grow),
       open_(open),
       chunk_bytes_(chunk_bytes),
       stop_(std::move(stop)),
@@ -81,25 +93,34 @@ Upload::Upload(Wire& wire, Target target, const oci::Descriptor& blob, const Blo
 Status Upload::run(std::optional<UploadSession> session) {
   while (true) {
     Status done = try_once(session);
-    if (done.ok()) return done;
+    if (done.ok()) {
+      open_session_.reset();
+      return done;
+    }
     session.reset();
     if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
     if (!again(done.error())) {
       if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
       return done;
     }
-    if (std::exchange(committing_, false) && arrived()) return ok();
+    if (std::exchange(committing_, false) && arrived()) {
+      open_session_.reset();
+      return ok();
+    }
   }
 }
 
 Status Upload::try_once(std::optional<UploadSession>& session) {
+  if (chunk_bytes_ == 0 && grow_ != nullptr) {
+    return Error{ErrorCode::kUnsupported, "registry " + target_.endpoint.name + " does not take blobs in chunks"};
+  }
   if (!session) {
     ASSIGN_OR_RETURN(UploadSession opened, begin());
     session = std::move(opened);
   }
-  if (chunk_bytes_ == 0 || blob_.size_bytes <= std::max(chunk_bytes_, session->min_chunk_bytes)) {
-    return send_whole(*session);
-  }
+  open_session_ = session->location;
+  const bool fits = blob_ && blob_->size_bytes <= std::max(chunk_bytes_, session->min_chunk_bytes);
+  if (chunk_bytes_ == 0 || fits) return send_whole(*session);
   return send_chunks(std::move(*session));
 }
 
@@ -113,12 +134,12 @@ Result<UploadSession> Upload::begin() {
 }
 
 Status Upload::send_whole(const UploadSession& session) {
-  return put_end(session, slice(0, blob_.size_bytes));
+  return put_end(session, slice(0, blob_->size_bytes));
 }
 
 Status Upload::put_end(const UploadSession& session, std::optional<http::RequestBody> body) {
   http::Request request{.method = "PUT",
-                        .url = session.location.with_query("digest", blob_.digest.str()),
+                        .url = session.location.with_query("digest", blob_->digest.str()),
                         .headers = {{"Content-Type", "application/octet-stream"}},
                         .body = std::move(body)};
   committing_ = true;
@@ -131,16 +152,28 @@ Status Upload::check_created(http::Response& response) {
   if (response.status != 201 && response.status != 204) return refused(response);
   drain(response);
   const auto digest = response.headers.find("Docker-Content-Digest");
-  if (digest && *digest != blob_.digest.str()) {
+  if (digest && *digest != blob_->digest.str()) {
     return Error{ErrorCode::kCorrupt,
-                 "registry " + target_.endpoint.name + " stored " + blob_.digest.str() + " under another digest"};
+                 "registry " + target_.endpoint.name + " stored " + blob_->digest.str() + " under another digest"};
   }
   return ok();
 }
 
+// Sees to it that there are `wanted` bytes to send, unless the blob ends before.
+Status Upload::look_ahead(std::uint64_t wanted) {
+  if (blob_ || available_bytes_ >= wanted) return ok();
+  ASSIGN_OR_RETURN(BlobSoFar so_far, (*grow_)(wanted));
+  available_bytes_ = so_far.blob ? so_far.blob->size_bytes : so_far.size_bytes;
+  blob_ = std::move(so_far.blob);
+  if (blob_ || available_bytes_ >= wanted) return ok();
+  return Error{ErrorCode::kInternal, "a blob that grows has fewer bytes than were waited for"};
+}
+
 Status Upload::send_chunks(UploadSession session) {
   std::uint64_t offset = 0;
-  while (offset < blob_.size_bytes) {
+  while (true) {
+    RETURN_IF_ERROR(look_ahead(offset + std::max(chunk_bytes_, session.min_chunk_bytes)));
+    if (offset >= available_bytes_) break;
     const std::uint64_t before = offset;
     const Status sent = send_chunk(session, offset);
     if (!sent.ok()) {
@@ -153,7 +186,7 @@ Status Upload::send_chunks(UploadSession session) {
 }
 
 Status Upload::send_chunk(UploadSession& session, std::uint64_t& offset) {
-  const std::uint64_t size = std::min(std::max(chunk_bytes_, session.min_chunk_bytes), blob_.size_bytes - offset);
+  const std::uint64_t size = std::min(std::max(chunk_bytes_, session.min_chunk_bytes), available_bytes_ - offset);
   const http::Request request{
       .method = "PATCH",
       .url = session.location,
@@ -175,6 +208,7 @@ Status Upload::send_chunk(UploadSession& session, std::uint64_t& offset) {
   drain(response);
   ASSIGN_OR_RETURN(const UploadSession next, parse_session(target_, request, response));
   session.location = next.location;
+  open_session_ = next.location;
   const auto received = received_bytes(response.headers.find("Range").value_or(""));
   const std::uint64_t now_at = received && *received > 0 ? *received : offset + size;
   if (now_at <= offset || now_at > offset + size) return unavailable(target_, "miscounts an upload that is under way");
@@ -206,12 +240,13 @@ Status Upload::ask_offset(UploadSession& session, std::uint64_t& offset, bool& g
     return unavailable(target_, "forgot an upload that was under way");
   }
   const auto received = received_bytes(response.headers.find("Range").value_or(""));
-  if (!received || *received > blob_.size_bytes) {
+  if (!received || *received > available_bytes_) {
     return unavailable(target_, "does not say how much of an upload it has");
   }
   if (response.headers.find("Location")) {
     ASSIGN_OR_RETURN(const UploadSession next, parse_session(target_, request, response));
     session.location = next.location;
+    open_session_ = next.location;
   }
   gone = false;
   offset = *received;
@@ -219,7 +254,7 @@ Status Upload::ask_offset(UploadSession& session, std::uint64_t& offset, bool& g
 }
 
 http::RequestBody Upload::slice(std::uint64_t offset, std::uint64_t size_bytes) {
-  const bool last = offset + size_bytes == blob_.size_bytes;
+  const bool last = blob_ && offset + size_bytes == blob_->size_bytes;
   auto open = [feed = feed_, &opener = open_, offset, size_bytes, last]() -> Result<std::unique_ptr<ByteSource>> {
     if (!feed->source || feed->position != offset) {
       auto source = opener(offset);
@@ -233,10 +268,17 @@ http::RequestBody Upload::slice(std::uint64_t offset, std::uint64_t size_bytes) 
   return {.open = std::move(open), .size_bytes = size_bytes};
 }
 
+void Upload::forget(Wire& wire) {
+  if (!open_session_) return;
+  const http::Request request{.method = "DELETE", .url = *std::exchange(open_session_, std::nullopt)};
+  auto response = wire.send(target_, request, scopes_, {});
+  if (response.ok()) drain(*response);
+}
+
 // Whether an upload whose end failed has arrived all the same: the answer may have been lost on its way back. One
 // try: not to know means to send again.
 bool Upload::arrived() {
-  auto url = target_.url("blobs/" + blob_.digest.str());
+  auto url = target_.url("blobs/" + blob_->digest.str());
   if (!url.ok()) return false;
   const http::Request request{.method = "HEAD", .url = std::move(url).value()};
   const auto response = wire_.send(target_, request, scopes_, stop_);

@@ -1,4 +1,5 @@
-// Uploading one blob: at once or in chunks, continued after a failure (distribution-spec, "Pushing blobs").
+// Uploading one blob: at once or in chunks, continued after a failure (distribution-spec, "Pushing blobs"); in chunks
+// also while the blob is still being made.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +27,15 @@ class Upload {
  public:
   Upload(Wire& wire, Target target, const oci::Descriptor& blob, const BlobOpener& open, std::uint64_t chunk_bytes,
          std::stop_token stop);
+  // A blob that `grow` tells about; it goes in chunks or not at all (kUnsupported).
+  Upload(Wire& wire, Target target, const BlobGrowth& grow, const BlobOpener& open, std::uint64_t chunk_bytes,
+         std::stop_token stop);
 
   // Sends the blob, beginning with `session` if there is one already. Returns when the registry has it.
   Status run(std::optional<UploadSession> session);
+  // After a failure: tells the registry to forget the upload, if one is open. One try; registries clean up by
+  // themselves in the end, so a failure does not matter.
+  void forget(Wire& wire);
 
  private:
   // The content, read on from where the last request stopped instead of being opened anew for each chunk.
@@ -43,6 +50,7 @@ class Upload {
   Result<UploadSession> begin();
   Status send_whole(const UploadSession& session);
   Status send_chunks(UploadSession session);
+  Status look_ahead(std::uint64_t wanted);
   Status send_chunk(UploadSession& session, std::uint64_t& offset);
   Status recover(UploadSession& session, std::uint64_t& offset, Error error);
   Status ask_offset(UploadSession& session, std::uint64_t& offset, bool& gone);
@@ -55,7 +63,9 @@ class Upload {
 
   Wire& wire_;
   const Target target_;
-  const oci::Descriptor& blob_;
+  std::optional<oci::Descriptor> blob_;  // Once it is known.
+  std::uint64_t available_bytes_ = 0;    // That may be sent; all of the blob when that is known.
+  const BlobGrowth* grow_ = nullptr;     // Of a blob that is not known yet.
   const BlobOpener& open_;
   std::uint64_t chunk_bytes_;
   const std::stop_token stop_;
@@ -63,6 +73,7 @@ class Upload {
   http::Retrier retrier_;
   std::optional<std::chrono::milliseconds> wish_;  // How long the server asked to wait after the last failure.
   bool committing_ = false;                        // The last request was the one that ends an upload.
+  std::optional<http::Url> open_session_;          // That has not been ended.
   std::shared_ptr<Feed> feed_ = std::make_shared<Feed>();
 };
 
