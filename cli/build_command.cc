@@ -20,6 +20,7 @@
 #include "cli/foreign_stages.h"
 #include "cli/image_pool.h"
 #include "cli/json_view.h"
+#include "cli/layer_uploads.h"
 #include "cli/local_runtime.h"
 #include "cli/overlay.h"
 #include "cli/plain_view.h"
@@ -118,6 +119,10 @@ class Build {
     RETURN_IF_ERROR(open_caches(registries->client()));
     RETURN_IF_ERROR(prepare(open_image, ending.prepared));
     RETURN_IF_ERROR(fetch_trees(open_image, registries->transport(), ending.prepared));
+    const api::Plan& plan = ending.prepared.plan;
+    LayerUploads uploads(registries->client(), plan, volume_, options_.compression,
+                         pushes() ? pushed_stages(plan, options_.tags) : std::map<int, oci::Reference>(), stop_);
+    uploads_ = &uploads;
     RETURN_IF_ERROR(run_all_stages(store, folder, open_image, ending));
     trim_cache();
     if (ending.failure) return ok();
@@ -302,7 +307,10 @@ class Build {
       job.on_event = on_event;
       return builder::compute_stage(plan, job, stop);
     };
+    uploads_->begin(stage);
     Result<api::StageReport> report = run();
+    const bool is_whole = report.ok() && !report->failure && !stop.stop_requested();
+    uploads_->end(stage, is_whole ? &*report : nullptr);
     using Outcome = StageEnded::Outcome;
     const bool failed = !report.ok() || report->failure;
     progress_.show(StageEnded{stage, stop.stop_requested() ? Outcome::kStopped
@@ -319,16 +327,14 @@ class Build {
     request.outputs = options_.outputs;
     std::string name = "assemble the image";
     if (!options_.outputs.empty()) name = "export the image";
-    const auto is_registry = [](const builder::Output& output) {
-      return output.kind == builder::Output::Kind::kRegistry;
-    };
-    if (std::ranges::any_of(options_.outputs, is_registry)) {
+    if (pushes()) {
       name = "push";
       for (const auto& [target, tags] : options_.tags) {
         for (const oci::Reference& tag : tags) name += " " + tag.familiar();
       }
     }
     ASSIGN_OR_RETURN(ending.images, shown(progress_, name, [&] {
+                       uploads_->wait();
                        return builder::publish(ending.prepared.plan, request, open_image, client, stop_);
                      }));
     for (const builder::Published& image : ending.images) {
@@ -337,6 +343,12 @@ class Build {
       }
     }
     return write_result_files(ending.images);
+  }
+
+  bool pushes() const {
+    return std::ranges::any_of(options_.outputs, [](const builder::Output& output) {
+      return output.kind == builder::Output::Kind::kRegistry;
+    });
   }
 
   Status write_result_files(const std::vector<builder::Published>& images) const {
@@ -366,6 +378,7 @@ class Build {
   std::mutex mutex_;
   std::vector<std::optional<api::StageReport>> done_;  // By stage. Guarded by mutex_.
   fs::path volume_;
+  LayerUploads* uploads_ = nullptr;  // While run() runs.
 };
 
 // What people and programs read at the end, and the exit status.
