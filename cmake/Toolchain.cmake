@@ -19,6 +19,6 @@ set(IMAGEBUILD_SANITIZE "" CACHE STRING "Sanitizers that everything but the stat
 if(IMAGEBUILD_SANITIZE)
   # In instrumented code g++ 12 sees copies beyond the end of strings where there are none.
   add_compile_options(-fsanitize=${IMAGEBUILD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
-                      "$<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-restrict;-Wno-stringop-overread>")
+                      "$<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>")
   add_link_options(-fsanitize=${IMAGEBUILD_SANITIZE})
 endif()
