@@ -77,6 +77,7 @@ int run(int argc, char** argv) {
   CLI::App* publishing = app.add_subcommand("publish", "Assemble the image of a finished plan and push it");
   add_job_options(*publishing, publish);
   publishing->add_option("-t,--tag", publish.tags, "Where the image goes")->allow_extra_args(false);
+  publishing->add_flag("--wait", publish.wait, "With --job: wait until the stages that run in pods are done");
   publishing->add_option("--digest-file", publish.digest_file, "Gets the image's digest");
 
   const CLI::App* fetching = add_transfer(app, "fetch", "Fetch what a stage needs from a registry", transfer);

@@ -78,7 +78,7 @@ Status prepare_by_flags(PrepareOptions& options, ProcessRunner& processes) {
 // What is prepared counts once others can have it.
 void store(const PrepareOptions& options, const Job& job, ProcessRunner& processes, const std::stop_token& stop,
            api::Told& told) {
-  if (!told.done || options.artifact_tag.empty()) return;
+  if (!told.done || told.image || options.artifact_tag.empty()) return;
   const TransferJob transfer{job, options.registries.file, options.artifact_tag, log_line};
   const Status stored = store_prepared(transfer, processes, stop);
   if (stored.ok()) return;

@@ -57,6 +57,7 @@ int publish_for_job(const PublishOptions& options, ProcessRunner& processes) {
   request.registries_file = options.registries.file;
   request.stage_program = stage_program();
   request.log = log_line;
+  request.wait = options.wait;
   return finish(*reporter, publish_job(request, processes, stop));
 }
 

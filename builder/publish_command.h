@@ -14,6 +14,7 @@ struct PublishOptions {
   std::string job;           // The file with the ImageBuild; empty: the rest counts.
   std::string mounts;        // What api::job's paths begin with.
   std::string artifact_tag;  // With `job`: the artifacts come from a registry, by tags that begin like this.
+  bool wait = false;         // With `job`: stages still run.
   std::vector<std::string> tags;
   std::string digest_file;
 };

@@ -27,6 +27,7 @@
 #include "base/unique_fd.h"
 #include "builder/report/reporter.h"
 #include "builder/stage/stage.h"
+#include "builder/stage/wait_for_stages.h"
 
 namespace {
 
@@ -38,6 +39,7 @@ constexpr const char* kHelp =
     R"(imagebuild-stage: carries out one stage of a build plan inside the stage's container
 
   imagebuild-stage --volume DIR --stage N [--report-fd FD] [--compression gzip|zstd|none] [--threads N]
+                  [--wait]
 
   --volume DIR        the artifact volume, with plan.json in it
   --stage N           which of the plan's stages, counted from 0
@@ -45,6 +47,7 @@ constexpr const char* kHelp =
                       the program ends when nobody reads it any more. Without it the operator is told
   --compression KIND  of the layers: gzip (default), zstd or none
   --threads N         for compression; 0 (default): one for each CPU
+  --wait              until the stages that this one needs have left their reports on the volume
   --help, --version
 
 Without --report-fd it tells how it goes: to IMAGEBUILD_REPORT_URL (http and an IP address; with the bearer token
@@ -56,6 +59,7 @@ Stopped by SIGTERM or SIGINT: 143 or 130, and nothing is told; 3 with --report-f
 
 struct Arguments {
   builder::StageJob job;
+  bool wait = false;
   int report_fd = -1;
 };
 
@@ -92,6 +96,10 @@ std::optional<int> parse(int argc, char** argv, Arguments& arguments) {
     if (name == "--version") {
       const std::string line = std::string("imagebuild-stage ") + IMAGEBUILD_VERSION + "\n";
       return ::write(1, line.data(), line.size()) < 0 ? kExitInfrastructure : kExitOk;
+    }
+    if (name == "--wait") {
+      arguments.wait = true;
+      continue;
     }
     if (i + 1 >= argc) return usage("'" + std::string(name) + "' is unknown or lacks its value");
     const std::string_view value = argv[++i];
@@ -226,6 +234,10 @@ class Work {
       };
     } else if (const auto status = write_events()) {
       return *status;
+    }
+    if (arguments_.wait) {
+      const Status waited = builder::wait_for_stages(arguments_.job.volume, stage_->needs, signals_.stop.get_token());
+      if (!waited.ok()) return end_with(waited.error());
     }
     arguments_.job.stop_now = signals_.stop_now.get_token();
     const auto work = stage_->needs_container ? builder::run_stage : builder::compute_stage;

@@ -107,7 +107,7 @@ class Actor::Round {
     } else if (claim != nullptr) {
       make_claim_ready();
     }
-    if (prepare == nullptr) return;
+    if (prepare == nullptr || !wants_record(*prepare)) return;
     const auto made = create_record(prepare->generation);  // What fails is tried again before the pod.
     static_cast<void>(made);
   }
@@ -153,9 +153,11 @@ class Actor::Round {
     come_back(refused.delay);
   }
 
+  // It is to mount it.
   bool wants_record(const build::CreatePod& create) const {
     return create.work.role == build::PodRole::kPrepare &&
-           !memory_.made_records.contains(build::record_name(build_, create.generation));
+           !memory_.made_records.contains(build::record_name(build_, create.generation)) &&
+           !job_text(build_, create.generation, parts_.settings.registries);
   }
 
   // Sees to it that there is one.
@@ -169,15 +171,21 @@ class Actor::Round {
     return std::monostate{};
   }
 
-  // Puts the plan into the record. It is there since before the prepare pod, unless somebody deleted it.
+  // Puts the plan into the record, which is there already where prepare read its job from it.
   kube::ApiStatus record_plan(const build::RecordPlan& action, const std::string& planned_by) const {
     ASSIGN_OR_RETURN(kube::Json record, record_of(action.generation, seen_.plan));
     record["metadata"]["annotations"][kPlannedByAnnotation] = planned_by;
-    auto written = parts_.client.update(config_maps(), record, stop_);
+    const bool is_there = memory_.made_records.contains(action.name) ||
+                          std::ranges::find(seen_.records, action.name) != seen_.records.end();
+    auto written = is_there ? parts_.client.update(config_maps(), record, stop_)
+                            : parts_.client.create(config_maps(), record, stop_);
     if (!written.ok() && written.error().is_not_found()) {
       written = parts_.client.create(config_maps(), record, stop_);
+    } else if (!written.ok() && written.error().is_already_exists()) {
+      written = parts_.client.update(config_maps(), record, stop_);
     }
     if (!written.ok()) return written.error();
+    if (!is_there) note(memory_.made_records, action.name, project_record(*std::move(written)));
     return std::monostate{};
   }
 
@@ -185,7 +193,7 @@ class Actor::Round {
     api::ImageBuild resolved = build_;
     const auto value_of = [&](const api::KeyRef& ref) { return config_map_value(ref); };
     ASSIGN_OR_RETURN(resolved.spec, resolve_build_args(build_.spec, value_of));
-    return make_record(resolved, generation, plan, parts_.registries);
+    return make_record(resolved, generation, plan, parts_.settings.registries);
   }
 
   std::optional<std::string> config_map_value(const api::KeyRef& ref) const {

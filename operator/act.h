@@ -23,7 +23,6 @@ struct ActorParts {
   kube::EventRecorder& events;
   Reports& reports;
   ClusterSettings settings;
-  std::string registries;  // The content of the operator's registries file; empty: none.
   kube::SteadyClock now = [] { return std::chrono::steady_clock::now(); };
 };
 

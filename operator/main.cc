@@ -70,7 +70,7 @@ class Program {
   int run(const std::stop_token& stop) {
     metrics_.watch_queue([this] { return queue_.running(); });
     if (const Status serving = serve(); !serving.ok()) return fail(serving.error());
-    actor_ = std::make_unique<Actor>(ActorParts{client_, events_, reports_, cluster_settings(), registries_});
+    actor_ = std::make_unique<Actor>(ActorParts{client_, events_, reports_, cluster_settings()});
     controller_ = std::make_unique<Controller>(ControllerParts{client_, inventory_, queue_, slots_, reports_, observer_,
                                                                *actor_, metrics_, log_, options_.workers});
     log_.info("started", {{"version", IMAGEBUILD_VERSION}, {"identity", instance()}});
@@ -107,7 +107,7 @@ class Program {
                              .stage_image = options_.stage_image,
                              .image_pull_policy = options_.image_pull_policy,
                              .builder_resources = options_.builder_resources,
-                             .has_registries = !registries_.empty()};
+                             .registries = registries_};
     if (options_.report_address.empty()) return settings;
     const bool is_v6 = options_.report_address.find(':') != std::string::npos;
     const std::string host = is_v6 ? "[" + options_.report_address + "]" : options_.report_address;

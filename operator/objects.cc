@@ -304,6 +304,7 @@ Result<build::Claim> claim_from(const Json& claim) {
   result.generation = *generation;
   result.deleting = !at(claim, {"metadata", "deletionTimestamp"}).is_null();
   result.lost = text_at(claim, {"status", "phase"}) == "Lost";
+  result.bound = text_at(claim, {"status", "phase"}) == "Bound";
   return result;
 }
 

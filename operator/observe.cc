@@ -55,6 +55,7 @@ Result<build::Observed> Observer::observe(api::ImageBuild build, Recollection& m
   if (!over && !seen.build.spec_error) {
     use_default_cache(seen.build, stop);
     seen.missing = parts_.references.missing(seen.build.ns, api::references(seen.build.spec), stop);
+    seen.claim_binds_at_once = parts_.references.binds_at_once(seen.build.spec.artifacts.volume.storage_class_name);
   }
   for (const auto& [name, refused] : memory.refused) seen.refusals.push_back(refused.refusal);
   return seen;

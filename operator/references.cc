@@ -57,7 +57,7 @@ std::vector<api::Reference> References::missing(const std::string& ns, const std
 }
 
 // Without its key, when the object itself is not there.
-bool References::exists(const std::string& ns, api::Reference& reference, std::stop_token stop) const {
+bool References::exists(const std::string& ns, api::Reference& reference, std::stop_token stop) {
   if (reference.kind == Kind::kStorageClass && reference.name.empty()) return has_default_class(stop);
   const kube::ObjectKey key{reference.kind == Kind::kStorageClass ? "" : ns, reference.name};
   const auto object = client_.get(resource_of(reference.kind), key, stop);
@@ -66,14 +66,32 @@ bool References::exists(const std::string& ns, api::Reference& reference, std::s
     reference.key.clear();
     return false;
   }
+  if (reference.kind == Kind::kStorageClass) note_class(reference.name, *object);
   if (reference.key.empty()) return true;
   return kube::at(*object, {"data"}).contains(reference.key) ||
          kube::at(*object, {"binaryData"}).contains(reference.key);
 }
 
-bool References::has_default_class(std::stop_token stop) const {
+bool References::has_default_class(std::stop_token stop) {
   const auto classes = client_.list(storage_classes(), "", {}, stop);
-  return !classes.ok() || std::ranges::any_of(classes->items, is_default);
+  if (!classes.ok()) return true;
+  const auto found = std::ranges::find_if(classes->items, is_default);
+  if (found == classes->items.end()) return false;
+  note_class("", *found);
+  return true;
+}
+
+void References::note_class(const std::string& name, const kube::Json& storage_class) {
+  // Where it says nothing, that means Immediate.
+  const bool at_once = kube::text_at(storage_class, {"volumeBindingMode"}) != "WaitForFirstConsumer";
+  const std::lock_guard lock(mutex_);
+  binds_at_once_[name] = at_once;
+}
+
+bool References::binds_at_once(const std::string& storage_class) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = binds_at_once_.find(storage_class);
+  return found != binds_at_once_.end() && found->second;
 }
 
 }  // namespace imagebuild::op

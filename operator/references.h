@@ -26,15 +26,20 @@ class References {
   // answer, or does not let the operator see, counts as there: the pods will tell.
   std::vector<api::Reference> missing(const std::string& ns, const std::vector<api::Reference>& wanted,
                                       std::stop_token stop);
+  // Whether claims of the StorageClass (empty: the default one) get a volume without waiting for a pod. As missing()
+  // saw it last; false when it never did.
+  bool binds_at_once(const std::string& storage_class) const;
 
  private:
-  bool exists(const std::string& ns, api::Reference& reference, std::stop_token stop) const;
-  bool has_default_class(std::stop_token stop) const;
+  bool exists(const std::string& ns, api::Reference& reference, std::stop_token stop);
+  bool has_default_class(std::stop_token stop);
+  void note_class(const std::string& name, const kube::Json& storage_class);
 
   const kube::Client& client_;
   const kube::SteadyClock now_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::pair<std::string, api::Reference>, kube::SteadyTime> believed_until_;
+  std::map<std::string, bool> binds_at_once_;
 };
 
 }  // namespace imagebuild::op

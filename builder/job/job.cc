@@ -37,8 +37,9 @@ fs::path Job::mounted(const std::string& path) const {
 
 Result<api::ImageBuild> read_job(const fs::path& file) {
   ASSIGN_OR_RETURN(UniqueFd fd, open_file(file, O_RDONLY));
-  const auto packed = archive::decompress(std::make_unique<FileSource>(std::move(fd)), archive::Compression::kGzip);
-  ASSIGN_OR_RETURN(const std::string text, read_all(*packed, kMaxJobBytes).in(file.string()));
+  const auto compression = file.extension() == ".gz" ? archive::Compression::kGzip : archive::Compression::kNone;
+  const auto source = archive::decompress(std::make_unique<FileSource>(std::move(fd)), compression);
+  ASSIGN_OR_RETURN(const std::string text, read_all(*source, kMaxJobBytes).in(file.string()));
   ASSIGN_OR_RETURN(api::ImageBuild build, api::ImageBuild::parse(text).in(file.string()));
   if (build.spec_error) return *build.spec_error;
   const std::vector<api::Problem> problems = api::validate(build.spec);

@@ -47,6 +47,8 @@ class JobCache {
   // Puts what the cache has of the plan's stages on the volume, in the order of the plan. `compute` carries out a
   // computed stage that later ones need to be looked up; it is called for each that is not in the cache.
   Result<CachedStages> restore(const api::Plan& plan, const std::function<Status(int stage)>& compute);
+  // After restore(): what is known of each stage, in the order of the plan. The reports of those on the volume.
+  const std::vector<std::optional<api::StageReport>>& reports() const { return inputs_.reports; }
   // Keeps what the stages made, which are all done, and removes what is too old or too much.
   void keep(const api::Plan& plan, const std::vector<api::StageReport>& reports);
 

@@ -1,11 +1,15 @@
 #include "builder/job/prepare_job.h"
 
+#include <algorithm>
+
 #include "api/job.h"
 #include "api/volume.h"
 #include "base/file.h"
+#include "build/base_needs.h"
 #include "build/placement.h"
 #include "builder/job/context_digest.h"
 #include "builder/job/job_cache.h"
+#include "builder/job/output_image.h"
 #include "builder/job/stage_programs.h"
 #include "builder/prepare/base_index.h"
 #include "builder/prepare/images.h"
@@ -87,15 +91,29 @@ class Preparation {
                      RegistryAccess::open(job_registries(request_.job, request_.registries_file), processes_));
     const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name, stop_); };
     ASSIGN_OR_RETURN(Prepared prepared, prepare_source(open, access->transport()));
-    RETURN_IF_ERROR(put_programs(prepared.plan));
-    RETURN_IF_ERROR(write_base_indexes(prepared.plan, open, root()));
-    RETURN_IF_ERROR(use_cache(prepared.plan));
-    RETURN_IF_ERROR(compute(prepared.plan, [](int) { return true; }));
-    for (const api::Warning& warning : prepared.plan.warnings) {
-      log("warning: " + api::text_of(prepared.plan, warning));
-    }
-    told_.plan_json = prepared.plan.json();
+    api::Plan& plan = prepared.plan;
+    RETURN_IF_ERROR(use_cache(plan, open));
+    if (!told_.image) RETURN_IF_ERROR(make_ready(plan, open));
+    for (const api::Warning& warning : plan.warnings) log("warning: " + api::text_of(plan, warning));
+    told_.plan_json = plan.json();
     return ok();
+  }
+
+  // All that the pods after this one find on the volume, for the stages that no cache has.
+  Status make_ready(const api::Plan& plan, const OpenImage& open) {
+    RETURN_IF_ERROR(put_programs(plan));
+    for (int stage = 0; stage < static_cast<int>(plan.stages.size()); ++stage) {
+      if (std::ranges::find(told_.cached, stage) != told_.cached.end()) continue;
+      RETURN_IF_ERROR(write_base_index_for(plan, stage, open));
+    }
+    return compute(plan, open, [](int) { return true; });
+  }
+
+  // What of the base only its layers tell, and reading them is the longest part of preparing.
+  Status write_base_index_for(const api::Plan& plan, int stage, const OpenImage& open) const {
+    if (!build::needs_base_index(plan, stage)) return ok();
+    const auto image = static_cast<int>(api::root_image(plan, stage) - plan.images.data());
+    return write_base_index(plan, image, open, root());
   }
 
   // That our image lacks a platform's program is told as such; that it cannot be copied is not the user's to mend.
@@ -163,25 +181,48 @@ class Preparation {
     return Error{error.code, std::move(text)};
   }
 
-  Status use_cache(api::Plan& plan) {
+  Status use_cache(api::Plan& plan, const OpenImage& open) {
     JobCache cache({request_.job, request_.registries_file, request_.stage_program,
                     [this](std::string line) { log(std::move(line)); }},
                    processes_, stop_);
-    const auto compute_one = [&](int one) { return compute(plan, [&](int stage) { return stage == one; }); };
+    const auto compute_one = [&](int one) { return compute(plan, open, [&](int stage) { return stage == one; }); };
     ASSIGN_OR_RETURN(CachedStages found, cache.restore(plan, compute_one));
     told_.cached = std::move(found.whole);
     told_.changed = std::move(found.changed);
+    RETURN_IF_ERROR(look_for_image(plan, cache));
     plan.warnings.insert(plan.warnings.end(), cache.warnings().begin(), cache.warnings().end());
     return ok();
   }
 
+  // With every stage from the cache, the image may be in its place already: then nobody has to push it.
+  Status look_for_image(const api::Plan& plan, JobCache& cache) {
+    std::vector<api::StageReport> reports;
+    for (const std::optional<api::StageReport>& report : cache.reports()) {
+      if (!report) return ok();
+      reports.push_back(*report);
+    }
+    if (told_.failure || reports.size() != plan.stages.size()) return ok();
+    ASSIGN_OR_RETURN(const OutputImage wanted, output_image(request_.job, plan, reports));
+    ASSIGN_OR_RETURN(const std::optional<Published> found,
+                     find_in_place(wanted, request_.job, request_.registries_file, processes_, stop_));
+    if (!found) return ok();
+    told_.image = status_of(*found, wanted.image);
+    told_.warnings = found->warnings;
+    log("already there: " + told_.image->reference);
+    cache.keep(plan, reports);
+    return ok();
+  }
+
   // Of the stages that prepare computes, those that `chosen` takes.
-  Status compute(const api::Plan& plan, const std::function<bool(int stage)>& chosen) {
+  Status compute(const api::Plan& plan, const OpenImage& open, const std::function<bool(int stage)>& chosen) {
     if (told_.failure) return ok();
     const std::vector<build::Place> places = build::place_stages(plan);
     const auto wanted = [&](int stage) {
       return places[static_cast<std::size_t>(stage)] == build::Place::kPrepare && chosen(stage);
     };
+    for (int stage = 0; stage < static_cast<int>(places.size()); ++stage) {
+      if (wanted(stage)) RETURN_IF_ERROR(write_base_index_for(plan, stage, open));
+    }
     ASSIGN_OR_RETURN(told_.failure, compute_stages(plan, root(), compression_of(spec_), wanted, stop_));
     if (told_.failure) told_.failure->message = error_of(plan, *told_.failure).message;
     return ok();

@@ -4,37 +4,31 @@
 #include "base/file.h"
 #include "build/placement.h"
 #include "builder/job/job_cache.h"
+#include "builder/job/output_image.h"
 #include "builder/prepare/images.h"
 #include "builder/publish/publish.h"
 #include "builder/publish/stage_reports.h"
 #include "builder/stage/compute_ready.h"
+#include "builder/stage/wait_for_stages.h"
 
 namespace imagebuild::builder {
 
 namespace {
-
-std::vector<oci::Reference> tags_of(const api::Output& output, const oci::Reference& image) {
-  std::vector<oci::Reference> tags{image};
-  for (const std::string& tag : output.additional_tags) {
-    if (tag != image.tag()) tags.push_back(image.with_tag(tag));
-  }
-  return tags;
-}
-
-api::ImageStatus status_of(const Published& published, const oci::Reference& image) {
-  api::ImageStatus status;
-  status.reference = image.with_digest(published.descriptor.digest).str();
-  status.digest = published.descriptor.digest.str();
-  status.layers = static_cast<std::int64_t>(published.layer_count());
-  status.size_bytes = static_cast<std::int64_t>(published.size_bytes());
-  return status;
-}
 
 // What the volume lacks is not the user's to mend.
 template <class T>
 Result<T> from_volume(Result<T> result) {
   if (result.ok()) return result;
   return Error{ErrorCode::kInternal, "the artifact volume: " + result.error().message};
+}
+
+std::vector<int> stages_in_pods(const api::Plan& plan) {
+  const std::vector<build::Place> places = build::place_stages(plan);
+  std::vector<int> stages;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (places[i] == build::Place::kPod) stages.push_back(static_cast<int>(i));
+  }
+  return stages;
 }
 
 class Publication {
@@ -57,31 +51,33 @@ class Publication {
   Status carry_out() {
     const std::filesystem::path& root = request_.job.volume;
     ASSIGN_OR_RETURN(api::Plan plan, from_volume(read_plan(root)));
+    if (request_.wait) RETURN_IF_ERROR(wait_for_stages(root, stages_in_pods(plan), stop_, request_.pause));
     RETURN_IF_ERROR(compute(plan));
     if (told_.failure) return ok();
-    for (const api::PlanTarget& target : plan.targets) {
-      for (const auto& [name, value] : spec_.output.labels) {
-        plan.stages[static_cast<std::size_t>(target.stage)].config.labels.insert_or_assign(name, value);
-      }
+    ASSIGN_OR_RETURN(std::vector<api::StageReport> reports, from_volume(read_stage_reports(plan, root)));
+    ASSIGN_OR_RETURN(const OutputImage wanted, output_image(request_.job, plan, reports));
+    ASSIGN_OR_RETURN(std::optional<Published> published,
+                     find_in_place(wanted, request_.job, request_.registries_file, processes_, stop_));
+    const bool is_there = published.has_value();
+    if (!is_there) {
+      ASSIGN_OR_RETURN(published, push(wanted));
     }
-    PublishRequest wanted;
-    wanted.volume = root;
-    ASSIGN_OR_RETURN(wanted.reports, from_volume(read_stage_reports(plan, root)));
-    ASSIGN_OR_RETURN(const oci::Reference image, oci::Reference::parse(spec_.output.image));
-    wanted.tags[plan.targets.front().name] = tags_of(spec_.output, image);
-    wanted.outputs = {Output{Output::Kind::kRegistry, {}}};
-    wanted.annotations = spec_.output.annotations;
+    told_.image = status_of(*published, wanted.image);
+    log((is_there ? "already there: " : "pushed ") + told_.image->reference);
+    told_.warnings = published->warnings;
+    keep_results(plan, reports);
+    for (const api::Warning& warning : told_.warnings) log("warning: " + api::text_of(plan, warning));
+    return ok();
+  }
+
+  Result<std::optional<Published>> push(const OutputImage& wanted) const {
     ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access,
                      RegistryAccess::open(job_registries(request_.job, request_.registries_file), processes_));
     const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name, stop_); };
-    log("pushing " + image.str());
-    ASSIGN_OR_RETURN(const std::vector<Published> published, publish(plan, wanted, open, access->client(), stop_));
-    told_.image = status_of(published.front(), image);
-    log("pushed " + told_.image->reference);
-    told_.warnings = published.front().warnings;
-    keep_results(plan, wanted.reports);
-    for (const api::Warning& warning : told_.warnings) log("warning: " + api::text_of(plan, warning));
-    return ok();
+    log("pushing " + wanted.image.str());
+    ASSIGN_OR_RETURN(std::vector<Published> published,
+                     publish(wanted.plan, wanted.request, open, access->client(), stop_));
+    return std::optional(std::move(published.front()));
   }
 
   // Only what became an image is worth keeping.

@@ -16,6 +16,9 @@ struct PublishJob {
   std::string registries_file;           // May be empty.
   std::filesystem::path stage_program;   // As PrepareJob has it.
   std::function<void(std::string)> log;  // One line for people.
+  // The pods of the last stages still run: their reports are waited for, a failure too, as its pod may be tried again.
+  bool wait = false;
+  std::function<void(const std::stop_token&)> pause;  // Between two looks; empty: some milliseconds, less when stopped.
 };
 
 // Computes the stages of Place::kPublish, assembles the image with the output's labels and annotations, and pushes it

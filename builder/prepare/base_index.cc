@@ -25,20 +25,26 @@ Result<archive::TreeIndex> read_base_index(oci::ImageSource& image, const oci::P
   return index;
 }
 
+Status write_base_index(const api::Plan& plan, int image, const OpenImage& open_image,
+                        const std::filesystem::path& volume) {
+  const std::filesystem::path file = volume / api::volume::base_index(image);
+  std::error_code error;
+  if (std::filesystem::exists(file, error)) return ok();
+  const api::BaseImage& base = plan.images[static_cast<std::size_t>(image)];
+  ASSIGN_OR_RETURN(const std::unique_ptr<oci::ImageSource> source, open_image(base.reference));
+  const std::string where = "image '" + base.name + "'";
+  const Result<oci::ImageConfig> config = oci::ImageConfig::parse(base.config_json);
+  if (!config.ok()) return config.error().in(where);
+  const Result<archive::TreeIndex> index = read_base_index(*source, config->platform);
+  if (!index.ok()) return index.error().in(where);
+  std::filesystem::create_directories(file.parent_path(), error);
+  if (error) return system_error(file.parent_path().string(), error.value());
+  return index->save(file);
+}
+
 Status write_base_indexes(const api::Plan& plan, const OpenImage& open_image, const std::filesystem::path& volume) {
   for (std::size_t i = 0; i < plan.images.size(); ++i) {
-    const api::BaseImage& image = plan.images[i];
-    ASSIGN_OR_RETURN(const std::unique_ptr<oci::ImageSource> source, open_image(image.reference));
-    const std::string where = "image '" + image.name + "'";
-    const Result<oci::ImageConfig> config = oci::ImageConfig::parse(image.config_json);
-    if (!config.ok()) return config.error().in(where);
-    const Result<archive::TreeIndex> index = read_base_index(*source, config->platform);
-    if (!index.ok()) return index.error().in(where);
-    const std::filesystem::path file = volume / api::volume::base_index(static_cast<int>(i));
-    std::error_code error;
-    std::filesystem::create_directories(file.parent_path(), error);
-    if (error) return system_error(file.parent_path().string(), error.value());
-    RETURN_IF_ERROR(index->save(file));
+    RETURN_IF_ERROR(write_base_index(plan, static_cast<int>(i), open_image, volume));
   }
   return ok();
 }

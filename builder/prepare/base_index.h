@@ -17,6 +17,9 @@ const std::vector<std::string>& base_index_content();
 // Streams every layer of the image for that platform once, keeping nothing on disk.
 Result<archive::TreeIndex> read_base_index(oci::ImageSource& image, const oci::Platform& platform);
 
+// That of the plan's image with this number, to its place on the volume, unless it is there.
+Status write_base_index(const api::Plan& plan, int image, const OpenImage& open_image,
+                        const std::filesystem::path& volume);
 // The index of each image of the plan, to the volume.
 Status write_base_indexes(const api::Plan& plan, const OpenImage& open_image, const std::filesystem::path& volume);
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t kMaxFileBytes = 1U << 20;
 
-Status add_file(const std::string& path, registry::HostRules& rules) {
+Status add_file(const std::string& path, bool use_mirrors, registry::HostRules& rules) {
   ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxFileBytes));
   ASSIGN_OR_RETURN(const api::RegistriesFile file, api::RegistriesFile::parse(text, path));
   for (const auto& [name, entry] : file.registries) {
@@ -21,6 +21,7 @@ Status add_file(const std::string& path, registry::HostRules& rules) {
     rule.plain_http = rule.plain_http || entry.plain_http;
     rule.skip_tls_verify = entry.skip_tls_verify;
     rule.ca_file = entry.ca_file;
+    if (!use_mirrors) continue;
     for (const std::string& mirror : entry.mirrors) {
       RETURN_IF_ERROR(rules.add_mirror(name + "=" + mirror).in(path));
     }
@@ -73,7 +74,7 @@ Result<std::unique_ptr<RegistryAccess>> RegistryAccess::open(const RegistryOptio
     RETURN_IF_ERROR(client.hosts.add_mirror(mirror).in("--registry-mirror " + mirror));
   }
   for (const std::string& name : options.insecure) client.hosts.by_registry[name].plain_http = true;
-  if (!options.file.empty()) RETURN_IF_ERROR(add_file(options.file, client.hosts));
+  if (!options.file.empty()) RETURN_IF_ERROR(add_file(options.file, options.use_mirrors, client.hosts));
   look_at_untrusted(options.untrusted, client.hosts);
   ASSIGN_OR_RETURN(client.credentials, credentials_of(options, processes));
 

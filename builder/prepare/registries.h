@@ -22,6 +22,7 @@ struct RegistryOptions {
   std::vector<std::string> untrusted;
   // Docker config files to take credentials from, the first that knows a registry wins; absent: the user's own.
   std::optional<std::vector<std::filesystem::path>> credentials;
+  bool use_mirrors = true;  // Of the file.
 };
 
 // A transport and a client on it, for as long as this object lives.

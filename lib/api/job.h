@@ -6,9 +6,11 @@
 
 namespace imagebuild::api::job {
 
-// The ConfigMap that a build's pods read: its keys, and the folder where prepare and publish see it.
+// The folder where prepare and publish see what they are to do: files made of the pod's own annotations, or, where that
+// is too much for annotations, the keys of the ConfigMap that keeps the build's plan.
 inline constexpr const char* kFolder = "/imagebuild/job";
-inline constexpr const char* kBuildKey = "imagebuild.json.gz";  // The ImageBuild, build arguments resolved; no status.
+inline constexpr const char* kBuildFile = "imagebuild.json";    // The ImageBuild, build arguments resolved; no status.
+inline constexpr const char* kBuildKey = "imagebuild.json.gz";  // The same in the ConfigMap.
 inline constexpr const char* kPlanKey = "plan.json.gz";         // Added when prepare is done; for the operator alone.
 inline constexpr const char* kRegistriesKey = "registries.yaml";  // The operator's registries file, if it has one.
 

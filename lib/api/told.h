@@ -26,9 +26,11 @@ struct Told {
   std::vector<int> cached;             // prepare: the stages that need not run.
   std::map<int, std::string> changed;  // prepare: of the others, what is different since the last build, where known.
   std::optional<SourceStatus> source;  // prepare.
-  std::optional<ImageStatus> image;    // publish.
-  std::vector<Warning> warnings;       // publish: what the checks of the image found. Those of prepare are in its plan.
-  std::string plan_json;               // prepare, when done: the plan as Plan::json() has it. Not in short_json().
+  // publish; or prepare, when nothing is left to do: no stage, and all tags name this image already.
+  std::optional<ImageStatus> image;
+  std::vector<Warning>
+      warnings;           // With an image: what the checks of it found. Those of the Dockerfile are in the plan.
+  std::string plan_json;  // prepare, when done: the plan as Plan::json() has it. Not in short_json().
   bool operator==(const Told&) const = default;
 
   // Nothing more comes after this.

@@ -33,6 +33,8 @@ struct CreatePod {
   int attempt = 1;
   // The pod must run on this node, because the claim can be mounted on one only; empty: anywhere.
   std::string node;
+  // What it needs is still being made: it waits for the reports of those stages on the volume.
+  bool early = false;
   bool operator==(const CreatePod&) const = default;
 };
 struct DeletePod {

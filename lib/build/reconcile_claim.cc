@@ -45,6 +45,18 @@ void Reconciler::redo_stages() {
   if (next_.publish.phase != WorkPhase::kWaiting) forget_attempt(next_.publish, reason::kInfrastructure, now_);
 }
 
+// A scheduler that meets a pod whose claim has no volume yet puts it off for a second or more. Where the volume comes
+// by itself, the first pod is made when it is there; if that takes long, the pod is made to let the scheduler say why.
+bool Reconciler::waits_for_volume() {
+  if (!uses_claim() || !observed_.claim_binds_at_once) return false;
+  const Claim* own = claim();
+  if (own != nullptr && own->bound) return false;
+  const WallTime until = next_.start_time.value_or(now_) + kVolumePatience;
+  if (now_ >= until) return false;
+  again_at(until);
+  return true;
+}
+
 void Reconciler::wait_for_claim() {
   for (const Pod& pod : observed_.pods) {
     if (is_current(pod)) remove(pod);

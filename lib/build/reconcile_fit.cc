@@ -27,14 +27,15 @@ void Reconciler::check_fit() {
   next_.failure->step = misfit->step;
 }
 
-// The plan's, the cluster's, and what publish found in the image.
+// The plan's, the cluster's, and what was found in the image by the pod that told of it.
 void Reconciler::list_warnings() {
   if (!planned()) return;
   std::vector<api::WarningStatus> found;
   for (const api::Warning& warning : observed_.plan->warnings) add(found, warning);
   for (const api::Warning& warning : cluster_warnings(*observed_.plan, spec_)) add(found, warning);
-  if (publish_.pod != nullptr && publish_.pod->told) {
-    for (const api::Warning& warning : publish_.pod->told->warnings) add(found, warning);
+  for (const Pod* pod : {prepare_.pod, publish_.pod}) {
+    if (pod == nullptr || !pod->told) continue;
+    for (const api::Warning& warning : pod->told->warnings) add(found, warning);
   }
   if (found.size() > api::kMaxWarnings) {
     const std::size_t more = found.size() - api::kMaxWarnings + 1;

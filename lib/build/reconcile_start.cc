@@ -34,20 +34,34 @@ bool Reconciler::begin() {
 void Reconciler::start_what_can_start() {
   if (!observed_.missing.empty()) return again_in(kLookAgain);
   if (uses_claim() && claim() == nullptr) act(CreateClaim{claim_name(build_, generation()), generation()});
-  if (!planned()) return start(Work{PodRole::kPrepare, 0}, prepare_, next_.prepare);
-  if (!observed_.plan_recorded) act(RecordPlan{record_name(build_, generation()), generation()});
+  if (!planned()) {
+    // It may find the image in its place: what an earlier build still pushes would have to be there by then.
+    const bool may_find_image = api::uses_cache(spec_.cache);
+    if (!waits_for_volume() && (!may_find_image || is_alone()))
+      start(Work{PodRole::kPrepare, 0}, prepare_, next_.prepare);
+    return;
+  }
   std::vector<StageState> states;
   for (std::size_t i = 0; i < places_.size(); ++i) states.push_back(state_of(i));
   for (const int stage : ready_stages(*observed_.plan, states)) {
     const auto i = static_cast<std::size_t>(stage);
     start(Work{PodRole::kStage, stage}, stages_[i], next_.stages[i].work);
   }
-  if (!stages_done()) return;
-  // An earlier build that still pushes could push after this one.
-  const bool alone = std::ranges::none_of(observed_.pods, [&](const Pod& pod) {
+  start_publish();
+  start_ahead();
+  // Nothing waits for it.
+  if (!observed_.plan_recorded) act(RecordPlan{record_name(build_, generation()), generation()});
+}
+
+// An earlier build that still pushes could push after this one.
+bool Reconciler::is_alone() const {
+  return std::ranges::none_of(observed_.pods, [&](const Pod& pod) {
     return !is_current(pod) && pod.work.role == PodRole::kPublish && pod.active();
   });
-  if (alone) start(Work{PodRole::kPublish, 0}, publish_, next_.publish);
+}
+
+void Reconciler::start_publish() {
+  if (stages_done() && is_alone()) start(Work{PodRole::kPublish, 0}, publish_, next_.publish);
 }
 
 StageState Reconciler::state_of(std::size_t i) const {
@@ -74,7 +88,7 @@ bool Reconciler::stages_done() const {
   return true;
 }
 
-void Reconciler::start(const Work& work, const Followed& followed, const WorkStatus& status) {
+void Reconciler::start(const Work& work, const Followed& followed, const WorkStatus& status, bool early) {
   if (!followed.may_start) return;
   if (followed.not_before && now_ < *followed.not_before) {
     retry_pending_ = true;
@@ -82,7 +96,7 @@ void Reconciler::start(const Work& work, const Followed& followed, const WorkSta
   }
   const std::int64_t attempt = status.attempts + 1;
   act(CreatePod{pod_name(build_, generation(), work, attempt), generation(), work, static_cast<int>(attempt),
-                node_for(status)});
+                node_for(status), early});
 }
 
 // With a claim for one node, all pods follow the one that has it: a pod elsewhere would wait for the volume. An

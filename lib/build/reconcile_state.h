@@ -53,7 +53,8 @@ struct Claim {
   std::string name;
   std::int64_t generation = 0;
   bool deleting = false;
-  bool lost = false;  // Its volume is gone (phase Lost).
+  bool lost = false;   // Its volume is gone (phase Lost).
+  bool bound = false;  // It has a volume.
 };
 
 // What the API server said when the last action on an object was tried. Kept by the caller until the object exists.
@@ -70,6 +71,8 @@ struct Observed {
   bool slot_free = true;  // The concurrency limit lets one more build start.
   std::vector<Pod> pods;  // All that belong to the ImageBuild, of any generation.
   std::vector<Claim> claims;
+  // The class of the artifact claim gives it a volume at once, and not only when a pod wants it.
+  bool claim_binds_at_once = false;
   // The plan of the current build, reported now or read from its record; absent while it is not known.
   std::optional<api::Plan> plan;
   bool plan_recorded = false;        // The record of the current build's plan is in the cluster.

@@ -1,5 +1,7 @@
 #include "build/reconciler.h"
 
+#include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "api/reasons.h"
@@ -40,19 +42,40 @@ bool Reconciler::past_deadline() {
   again_at(deadline);
   const auto stage_limit = limit(spec_.stage_timeout);
   if (!stage_limit) return false;
-  if (pod_past(prepare_, next_.prepare, "prepare", *stage_limit)) return true;
+  if (pod_past(prepare_, next_.prepare, "prepare", {}, *stage_limit)) return true;
   for (std::size_t i = 0; i < stages_.size(); ++i) {
-    if (pod_past(stages_[i], next_.stages[i].work, next_.stages[i].name, *stage_limit)) return true;
+    if (stage_past(i, *stage_limit)) return true;
   }
-  return pod_past(publish_, next_.publish, "publish", *stage_limit);
+  return publish_past(*stage_limit);
 }
 
-bool Reconciler::pod_past(const Followed& followed, WorkStatus& status, const std::string& name,
+// A pod may have been made to wait for stages, whose time is their own.
+bool Reconciler::stage_past(std::size_t stage, milliseconds stage_limit) {
+  if (places_[stage] != Place::kPod || !needs_done(stage)) return false;
+  api::StageStatus& status = next_.stages[stage];
+  return pod_past(stages_[stage], status.work, status.name, end_of(needs_of_stage(stage)), stage_limit);
+}
+
+bool Reconciler::publish_past(milliseconds stage_limit) {
+  if (!planned() || !stages_done()) return false;
+  std::vector<std::size_t> all(next_.stages.size());
+  std::iota(all.begin(), all.end(), 0U);
+  return pod_past(publish_, next_.publish, "publish", end_of(all), stage_limit);
+}
+
+// The start of time where none of them had a pod.
+WallTime Reconciler::end_of(const std::vector<std::size_t>& stages) const {
+  WallTime last{};
+  for (const std::size_t i : stages) last = std::max(last, next_.stages[i].work.completion_time.value_or(last));
+  return last;
+}
+
+bool Reconciler::pod_past(const Followed& followed, WorkStatus& status, const std::string& name, WallTime needs_end,
                           milliseconds stage_limit) {
   if (followed.pod == nullptr || (status.phase != WorkPhase::kPending && status.phase != WorkPhase::kRunning)) {
     return false;
   }
-  const WallTime deadline = followed.pod->created + stage_limit;
+  const WallTime deadline = std::max(followed.pod->created, needs_end) + stage_limit;
   if (now_ < deadline) {
     again_at(deadline);
     return false;

@@ -96,6 +96,12 @@ void Reconciler::track_stage(int index) {
 
 void Reconciler::track_publish() {
   if (!planned()) return;
+  // It found that each tag names just this image.
+  if (const Pod* pod = prepare_.pod; pod != nullptr && pod->told && pod->told->image) {
+    published_ = *pod->told->image;
+    next_.publish.phase = WorkPhase::kSucceeded;
+    return;
+  }
   const auto told = std::ranges::find_if(observed_.pods, [&](const Pod& pod) {
     return is_current(pod) && pod.work.role == PodRole::kPublish && pod.told && pod.told->image;
   });
@@ -105,9 +111,10 @@ void Reconciler::track_publish() {
   publish_ = follow(Work{PodRole::kPublish, 0}, next_.publish, observed_.pods, options, now_);
   if (options.outcome_known) published_ = *told->told->image;
   settle("publish", publish_, next_.publish);
+  const bool waits = !stages_done() && next_.publish.phase != WorkPhase::kSucceeded;
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (places_[i] != Place::kPublish || next_.stages[i].cached) continue;
-    next_.stages[i].work.phase = next_.publish.phase;
+    next_.stages[i].work.phase = waits ? WorkPhase::kWaiting : next_.publish.phase;
   }
 }
 

@@ -35,6 +35,8 @@ struct Waiting {
 };
 // A new pod may be unschedulable for a moment, while its claim gets a volume: that is no news yet.
 inline constexpr std::chrono::seconds kSchedulingPatience{4};
+// So long a build's first pod waits for the volume of a claim whose class gives it one at once.
+inline constexpr std::chrono::seconds kVolumePatience{2};
 // What a pod waits for, if that has a name.
 std::optional<Waiting> waiting_for(const Pod& pod, WallTime now);
 

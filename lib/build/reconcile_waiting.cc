@@ -62,12 +62,19 @@ std::optional<Waiting> Reconciler::waiting_reason() const {
   }
   for (const Followed* followed : all_followed()) {
     if (followed->pod == nullptr) continue;
+    if (waits_for_stages(*followed)) continue;  // Nobody waits for it yet.
     auto waiting = waiting_for(*followed->pod, now_);
     if (!waiting) continue;
     if (waiting->reason == reason::kUnschedulable) waiting->message = needs_of(followed->pod->work) + waiting->message;
     return waiting;
   }
   return {};
+}
+
+bool Reconciler::waits_for_stages(const Followed& followed) const {
+  if (!planned() || followed.pod->work.role == PodRole::kPrepare) return false;
+  if (followed.pod->work.role == PodRole::kPublish) return !stages_done();
+  return !needs_done(static_cast<std::size_t>(followed.pod->work.stage));
 }
 
 // What the scheduler does not say of a stage's pod: which architecture its node must have. "" where any will do.

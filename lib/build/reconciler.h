@@ -43,6 +43,7 @@ class Reconciler {
   void check_claim();
   void redo_stages();
   void wait_for_claim();
+  bool waits_for_volume();
 
   // reconcile_track.cc: what the pods have done.
   FollowOptions follow_options() const;
@@ -62,15 +63,30 @@ class Reconciler {
   // reconcile_start.cc: the queue, and the pods that can start.
   bool begin();
   void start_what_can_start();
+  bool is_alone() const;
+  void start_publish();
   StageState state_of(std::size_t i) const;
   bool stages_done() const;
-  void start(const Work& work, const Followed& followed, const api::WorkStatus& status);
+  void start(const Work& work, const Followed& followed, const api::WorkStatus& status, bool early = false);
   std::string node_for(const api::WorkStatus& status) const;
+
+  // reconcile_ahead.cc: pods that are made before what they need is done.
+  void start_ahead();
+  void call_back();
+  bool was_lost(std::size_t stage) const;
+  bool is_over(std::size_t stage) const;
+  bool has_place(std::size_t stage) const;
+  std::vector<std::size_t> needs_of_stage(std::size_t stage) const;
+  bool needs_done(std::size_t stage) const;
+  bool may_go_ahead(std::size_t stage) const;
 
   // reconcile_stop.cc: deadlines, suspend and cancel.
   bool past_deadline();
-  bool pod_past(const Followed& followed, api::WorkStatus& status, const std::string& name,
+  bool pod_past(const Followed& followed, api::WorkStatus& status, const std::string& name, WallTime needs_end,
                 std::chrono::milliseconds stage_limit);
+  bool stage_past(std::size_t stage, std::chrono::milliseconds stage_limit);
+  bool publish_past(std::chrono::milliseconds stage_limit);
+  WallTime end_of(const std::vector<std::size_t>& stages) const;
   bool stop_pods();
   void suspend();
   void cancel();
@@ -79,6 +95,7 @@ class Reconciler {
   bool refused_for_good();
   bool wants(const std::string& object) const;
   std::optional<Waiting> waiting_reason() const;
+  bool waits_for_stages(const Followed& followed) const;
   std::string needs_of(const Work& work) const;
   std::vector<const Followed*> all_followed() const;
 

@@ -31,6 +31,9 @@ inline constexpr const char* kStoreContainer = "store";
 
 // Stage pods: the stage's name, which may hold what a label may not.
 inline constexpr const char* kStageNameAnnotation = "imagebuild.dev/stage-name";
+// Pods of the builder: what job_text() gives, which they see as files.
+inline constexpr const char* kJobAnnotation = "imagebuild.dev/job";
+inline constexpr const char* kRegistriesAnnotation = "imagebuild.dev/registries";
 
 // "app.kubernetes.io/managed-by=imagebuild": selects all that operators made.
 std::string managed_selector();

@@ -12,6 +12,7 @@
 #include "build/cluster_fit.h"
 #include "build/reconcile_names.h"
 #include "oci/digest.h"
+#include "operator/pods/metadata.h"
 
 namespace imagebuild::op {
 
@@ -59,19 +60,33 @@ void add_read_only(Mounts& to, const std::string& name, const std::string& path,
   add_mount(to, name, path, true);
 }
 
+Json file_of_annotation(const char* path, const char* annotation) {
+  const std::string field = std::string("metadata.annotations['") + annotation + "']";
+  return {{"path", path}, {"fieldRef", {{"apiVersion", "v1"}, {"fieldPath", field}}}};
+}
+
+Json job_source(const api::ImageBuild& build, std::int64_t generation, JobPlace place) {
+  if (place == JobPlace::kRecord) return {{"configMap", {{"name", build::record_name(build, generation)}}}};
+  Json items = Json::array({file_of_annotation(job::kBuildFile, kJobAnnotation)});
+  if (place == JobPlace::kAnnotationsWithRegistries) {
+    items.push_back(file_of_annotation(job::kRegistriesKey, kRegistriesAnnotation));
+  }
+  return {{"downwardAPI", {{"items", std::move(items)}}}};
+}
+
 // What all containers of the builder see: the artifacts, their job and a place for temporary files.
-void add_job(Mounts& to, const api::ImageBuild& build, std::int64_t generation) {
+void add_job(Mounts& to, const api::ImageBuild& build, std::int64_t generation, JobPlace place) {
   add_mount(to, kArtifacts, volume::kMountPoint, false);
-  add_read_only(to, "job", job::kFolder, {{"configMap", {{"name", build::record_name(build, generation)}}}});
+  add_read_only(to, "job", job::kFolder, job_source(build, generation, place));
   add_volume(to, "tmp", {{"emptyDir", Json::object()}});
   add_mount(to, "tmp", "/tmp", false);
 }
 
 // What prepare and publish have in common.
-Mounts builder_mounts(const api::ImageBuild& build, std::int64_t generation) {
+Mounts builder_mounts(const api::ImageBuild& build, std::int64_t generation, JobPlace place) {
   Mounts result;
   add_volume(result, kArtifacts, artifact_source(build, generation));
-  add_job(result, build, generation);
+  add_job(result, build, generation, place);
   return result;
 }
 
@@ -209,8 +224,8 @@ std::string parent_of(const std::string& path) {
 
 }  // namespace
 
-Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& create) {
-  Mounts result = builder_mounts(build, create.generation);
+Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& create, JobPlace place) {
+  Mounts result = builder_mounts(build, create.generation, place);
   add_source(result, build.spec.source, "source", job::kSource, job::kSourceSecret);
   for (std::size_t i = 0; i < build.spec.contexts.size(); ++i) {
     add_source(result, build.spec.contexts[i].files, "context-" + std::to_string(i), job::context_source(i),
@@ -228,16 +243,16 @@ Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& crea
   return result;
 }
 
-Mounts publish_mounts(const api::ImageBuild& build, const build::CreatePod& create) {
-  Mounts result = builder_mounts(build, create.generation);
+Mounts publish_mounts(const api::ImageBuild& build, const build::CreatePod& create, JobPlace place) {
+  Mounts result = builder_mounts(build, create.generation, place);
   add_cache(result, build.spec.cache);
   add_registry_secrets(result, all_registry_secrets(build.spec));
   return result;
 }
 
-Mounts transfer_mounts(const api::ImageBuild& build, const build::CreatePod& create) {
+Mounts transfer_mounts(const api::ImageBuild& build, const build::CreatePod& create, JobPlace place) {
   Mounts result;
-  add_job(result, build, create.generation);
+  add_job(result, build, create.generation, place);
   add_registry_secrets(result, all_registry_secrets(build.spec));
   return result;
 }

@@ -11,6 +11,7 @@
 #include "oci/platform.h"
 #include "operator/pods/metadata.h"
 #include "operator/pods/mounts.h"
+#include "operator/pods/record.h"
 #include "operator/pods/scheduling.h"
 #include "operator/pods/security.h"
 
@@ -71,16 +72,22 @@ std::string artifact_tag(const api::ImageBuild& build, std::int64_t generation) 
   return std::string(oci::Digest::of(build.uid).hex().substr(0, kDigits)) + "-" + std::to_string(generation);
 }
 
+JobPlace place_of(const std::optional<JobText>& text) {
+  if (!text) return JobPlace::kRecord;
+  return text->registries.empty() ? JobPlace::kAnnotations : JobPlace::kAnnotationsWithRegistries;
+}
+
 // `what` is the command, and the container's name.
-Work builder_work(const api::ImageBuild& build, const std::string& what, const CreatePod& create,
+Work builder_work(const api::ImageBuild& build, const std::string& what, const CreatePod& create, JobPlace place,
                   const ClusterSettings& settings) {
   Work work;
   work.container = what;
   work.image = settings.builder_image;
   work.image_pull_policy = settings.image_pull_policy;
-  work.command = {kBuilderProgram,    what, "--job", std::string(job::kFolder) + "/" + job::kBuildKey, "--volume",
+  const char* file = place == JobPlace::kRecord ? job::kBuildKey : job::kBuildFile;
+  work.command = {kBuilderProgram,    what, "--job", std::string(job::kFolder) + "/" + file, "--volume",
                   volume::kMountPoint};
-  if (settings.has_registries) {
+  if (!settings.registries.empty()) {
     work.command.emplace_back("--registries");
     work.command.push_back(std::string(job::kFolder) + "/" + job::kRegistriesKey);
   }
@@ -126,6 +133,7 @@ Work stage_work(const api::ImageBuild& build, const api::Plan& plan, const Creat
                   std::to_string(index),
                   "--compression",
                   build.spec.output.compression == api::Compression::kZstd ? "zstd" : "gzip"};
+  if (create.early) work.command.emplace_back("--wait");
   work.mounts = stage_mounts(build, plan, create);
   work.security = stage.needs_container ? run_security() : builder_security();
   work.settings = api::settings_for(build.spec, api::written_name(stage));
@@ -137,12 +145,12 @@ Work stage_work(const api::ImageBuild& build, const api::Plan& plan, const Creat
 }
 
 // A container that moves artifacts for the stage's.
-Work transfer_work(const api::ImageBuild& build, const std::string& what, const CreatePod& create,
+Work transfer_work(const api::ImageBuild& build, const std::string& what, const CreatePod& create, JobPlace place,
                    const ClusterSettings& settings) {
-  Work work = builder_work(build, what, create, settings);
+  Work work = builder_work(build, what, create, place, settings);
   work.command.emplace_back("--stage");
   work.command.push_back(std::to_string(create.work.stage));
-  work.mounts = transfer_mounts(build, create);
+  work.mounts = transfer_mounts(build, create, place);
   return work;
 }
 
@@ -155,11 +163,12 @@ std::string first_choice(const api::ImageBuildSpec& spec) {
 }
 
 Work work_of(const api::ImageBuild& build, const std::optional<api::Plan>& plan, const CreatePod& create,
-             const ClusterSettings& settings) {
+             JobPlace place, const ClusterSettings& settings) {
   if (create.work.role == PodRole::kStage) return stage_work(build, *plan, create, settings);
   const bool prepares = create.work.role == PodRole::kPrepare;
-  Work work = builder_work(build, role_name(create.work.role), create, settings);
-  work.mounts = prepares ? prepare_mounts(build, create) : publish_mounts(build, create);
+  Work work = builder_work(build, role_name(create.work.role), create, place, settings);
+  if (create.early) work.command.emplace_back("--wait");
+  work.mounts = prepares ? prepare_mounts(build, create, place) : publish_mounts(build, create, place);
   if (prepares) work.preferred_architecture = first_choice(build.spec);
   return work;
 }
@@ -200,9 +209,10 @@ Json pull_secrets(const api::ImageBuildSpec& spec) {
 
 // The containers before and beside the stage's. They do not report: the pod's phase says that they are done, and their
 // termination messages what went wrong.
-void add_transfers(const api::ImageBuild& build, const CreatePod& create, const ClusterSettings& settings, Json& spec) {
-  Work fetch = transfer_work(build, kFetchContainer, create, settings);
-  Work store = transfer_work(build, kStoreContainer, create, settings);
+void add_transfers(const api::ImageBuild& build, const CreatePod& create, JobPlace place,
+                   const ClusterSettings& settings, Json& spec) {
+  Work fetch = transfer_work(build, kFetchContainer, create, place, settings);
+  Work store = transfer_work(build, kStoreContainer, create, place, settings);
   for (Json& volume : fetch.mounts.volumes) spec["volumes"].push_back(std::move(volume));
   spec["initContainers"] = Json::array({container(Json::array(), fetch)});
   spec["containers"].push_back(container(Json::array(), store));
@@ -220,10 +230,15 @@ Json make_pod(const api::ImageBuild& build, const std::optional<api::Plan>& plan
   const auto stage = static_cast<std::size_t>(create.work.stage);
   if (is_stage && (!plan || create.work.stage < 0 || stage >= plan->stages.size())) std::abort();
 
-  Work work = work_of(build, plan, create, settings);
+  const bool transfers = is_stage && uses_registry(build);
+  const bool has_job = !is_stage || transfers;
+  const auto text = has_job ? job_text(build, create.generation, settings.registries) : std::nullopt;
+  Work work = work_of(build, plan, create, place_of(text), settings);
   Json metadata =
       object_metadata(build, create.name, pod_labels(build, create.generation, create.work, create.attempt));
-  if (is_stage) metadata["annotations"] = {{kStageNameAnnotation, plan->stages[stage].name}};
+  if (is_stage) metadata["annotations"][kStageNameAnnotation] = plan->stages[stage].name;
+  if (text) metadata["annotations"][kJobAnnotation] = text->build;
+  if (text && !text->registries.empty()) metadata["annotations"][kRegistriesAnnotation] = text->registries;
   Json spec = {{"restartPolicy", "Never"},
                {"automountServiceAccountToken", false},
                {"enableServiceLinks", false},
@@ -236,7 +251,7 @@ Json make_pod(const api::ImageBuild& build, const std::optional<api::Plan>& plan
   if (!work.hosts.empty()) spec["hostAliases"] = std::move(work.hosts);
   schedule_pod(spec, work.settings, {work.platform, work.preferred_architecture, create.node});
   spec["containers"] = Json::array({container(environment(build, create.name, settings), work)});
-  if (is_stage && uses_registry(build)) add_transfers(build, create, settings, spec);
+  if (transfers) add_transfers(build, create, place_of(text), settings, spec);
   return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
 }
 

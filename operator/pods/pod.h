@@ -19,7 +19,7 @@ struct ClusterSettings {
   std::string stage_image;        // Of stages whose container has no image of its own: scratch, and computed ones.
   std::string image_pull_policy;  // Of both: "IfNotPresent", "Always", "Never"; empty: Kubernetes' default.
   api::ResourceNeeds builder_resources;  // Of prepare and publish.
-  bool has_registries = false;           // The record has registries.yaml.
+  std::string registries;                // The operator's registries file; empty: none.
   std::string report_base_url;           // "http://10.0.0.7:8081"; empty: pods do not report.
   // The token for a report's path. Must be there when report_base_url is.
   std::function<std::string(const std::string& path)> sign;

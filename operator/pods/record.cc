@@ -1,5 +1,6 @@
 #include "operator/pods/record.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -61,6 +62,15 @@ Result<api::ImageBuildSpec> resolve_build_args(
     arg.value_from.reset();
   }
   return spec;
+}
+
+std::optional<JobText> job_text(const api::ImageBuild& build, std::int64_t generation, const std::string& registries) {
+  const bool is_resolved =
+      std::ranges::none_of(build.spec.build_args, [](const api::BuildArg& arg) { return arg.value_from.has_value(); });
+  if (!is_resolved || registries.size() > kMaxJobTextBytes) return {};
+  JobText text{build_json(build, generation), registries};
+  if (text.build.size() + text.registries.size() > kMaxJobTextBytes) return {};
+  return text;
 }
 
 Json make_record(const api::ImageBuild& build, std::int64_t generation, const std::optional<api::Plan>& plan,

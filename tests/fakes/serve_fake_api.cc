@@ -40,9 +40,10 @@ Json counted(const FakeApiServer& api) {
 
 int serve() {
   FakeApiServer api;
-  api.put(kStorageClasses,
-          {{"metadata",
-            {{"name", "standard"}, {"annotations", {{"storageclass.kubernetes.io/is-default-class", "true"}}}}}});
+  api.put(
+      kStorageClasses,
+      {{"metadata", {{"name", "standard"}, {"annotations", {{"storageclass.kubernetes.io/is-default-class", "true"}}}}},
+       {"volumeBindingMode", "WaitForFirstConsumer"}});
   std::cout << api.url() << std::endl;
   std::string command;
   while (std::cin >> command) {

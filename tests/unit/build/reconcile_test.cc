@@ -50,6 +50,41 @@ std::vector<Row> the_normal_way() {
   return {
       {"StartsWithAClaimAndPrepare", [](W&) {}, {"claim", "create prepare-1"}, "Unknown Preparing reconciling"},
       {"MakesNothingTwice", [](W& w) { w.round(); }, {}, "Unknown Preparing reconciling"},
+      {"MakesThePodWhenTheClaimHasAVolumeWhereThatComesAtOnce",
+       [](W& w) { w.seen.claim_binds_at_once = true; },
+       {"claim"},
+       "Unknown Preparing reconciling"},
+      {"WaitsForTheVolumeOfTheClaim",
+       [](W& w) {
+         w.seen.claim_binds_at_once = true;
+         w.round();
+         w.pass(seconds(1));
+       },
+       {},
+       "Unknown Preparing reconciling"},
+      {"MakesThePodOnceTheClaimHasItsVolume",
+       [](W& w) {
+         w.seen.claim_binds_at_once = true;
+         w.round();
+         w.seen.claims.front().bound = true;
+       },
+       {"create prepare-1"},
+       "Unknown Preparing reconciling"},
+      {"LetsTheSchedulerSayWhyAVolumeDoesNotCome",
+       [](W& w) {
+         w.seen.claim_binds_at_once = true;
+         w.round();
+         w.pass(kVolumePatience);
+       },
+       {"create prepare-1"},
+       "Unknown Preparing reconciling"},
+      {"WaitsForNoVolumeWithoutAClaim",
+       [](W& w) {
+         w.seen.claim_binds_at_once = true;
+         w.spec().artifacts = {.transport = api::Transport::kRegistry, .repository = "r.example/c"};
+       },
+       {"create prepare-1"},
+       "Unknown Preparing reconciling"},
       {"MakesNoClaimForTheRegistryTransport",
        [](W& w) { w.spec().artifacts = {.transport = api::Transport::kRegistry, .repository = "r.example/c"}; },
        {"create prepare-1"},
@@ -60,7 +95,7 @@ std::vector<Row> the_normal_way() {
          w.seen.plan = four_stages();
          w.ends(kPrepareWork, done());
        },
-       {"record", "create s0-1", "create s1-1"},
+       {"create s0-1", "create s1-1", "record"},
        "Unknown Building reconciling"},
       {"StartsStagesAsSoonAsPrepareTellsBeforeItsPodEnds",
        [](W& w) {
@@ -69,7 +104,7 @@ std::vector<Row> the_normal_way() {
          w.seen.plan = four_stages();
          w.pod(kPrepareWork).told = done();
        },
-       {"record", "create s0-1", "create s1-1"},
+       {"create s0-1", "create s1-1", "record"},
        "Unknown Building reconciling"},
       {"WaitsForEveryNeed",
        [](W& w) {
@@ -86,6 +121,93 @@ std::vector<Row> the_normal_way() {
        },
        {"create s2-1"},
        "Unknown Building reconciling"},
+      {"MakesPublishBesideTheLastStage",
+       [](W& w) {
+         w.building();
+         w.ends(stage_work(0), done());
+         w.ends(stage_work(1), done());
+         w.round();
+         w.pod(stage_work(2)).node = "node-1";
+       },
+       {"create early publish-1"},
+       "Unknown Building reconciling"},
+      {"MakesThePodOfAStageThatAsksForNothingBesideThoseThatItNeeds",
+       [](W& w) {
+         w.spec().stage_defaults.resources = {};
+         w.prepared();
+         w.runs(stage_work(0));
+         w.runs(stage_work(1));
+       },
+       {"create early s2-1"},
+       "Unknown Building reconciling"},
+      {"MakesPublishBesideAStageThatWaits",
+       [](W& w) {
+         w.spec().stage_defaults.resources = {};
+         w.building();
+       },
+       {"create early publish-1"},
+       "Unknown Building reconciling"},
+      {"CallsThePodsBackThatWaitForALostStage",
+       [](W& w) {
+         w.spec().stage_defaults.resources = {};
+         w.building();
+         w.round();
+         w.vanishes(stage_work(1));
+       },
+       {"delete s2-1", "delete publish-1"},
+       "Unknown Retrying reconciling"},
+      {"MakesNoPodAheadForAStageThatIsTriedAgain",
+       [](W& w) {
+         w.spec().stage_defaults.resources = {};
+         w.building();
+         w.vanishes(stage_work(1));
+         w.round();
+         w.deleted_pods_go();
+         w.pass(seconds(10));
+         w.round();
+         w.runs(stage_work(1));
+       },
+       {},
+       "Unknown Building reconciling"},
+      {"MakesNoPodAheadForAStageWhoseNeedsHaveNoPlace",
+       [](W& w) {
+         w.spec().stage_defaults.resources = {};
+         w.prepared();
+         w.runs(stage_work(0));
+         w.pod(stage_work(1)).node.clear();
+       },
+       {},
+       "Unknown Building reconciling"},
+      {"MakesNoPublishWhileAStageWaitsForItsNode",
+       [](W& w) {
+         w.building();
+         w.ends(stage_work(0), done());
+         w.ends(stage_work(1), done());
+         w.round();
+         w.pod(stage_work(2)).node.clear();
+       },
+       {},
+       "Unknown Building reconciling"},
+      {"MakesNoPublishAheadWhereItMayBeOnAnotherNode",
+       [](W& w) {
+         w.spec().artifacts.volume.access_modes = {"ReadWriteMany"};
+         w.building();
+         w.ends(stage_work(0), done());
+         w.ends(stage_work(1), done());
+         w.round();
+         w.runs(stage_work(2));
+       },
+       {},
+       "Unknown Building reconciling"},
+      {"CallsPublishBackWhenTheStageItWaitsForIsLost",
+       [](W& w) {
+         w.last_stage_runs();
+         w.runs(kPublishWork);
+         w.round();
+         w.vanishes(stage_work(2));
+       },
+       {"delete publish-1"},
+       "Unknown Retrying reconciling"},
       {"PublishesWhenThePodsAreDoneAndComputesTheRestThere",
        [](W& w) {
          w.building();
@@ -124,8 +246,25 @@ std::vector<Row> the_normal_way() {
          told.cached = {0, 1, 2};
          w.ends(kPrepareWork, told);
        },
-       {"record", "create publish-1"},
+       {"create publish-1", "record"},
        "Unknown Publishing reconciling"},
+      {"SucceedsWithoutAPublishPodWhenPrepareFindsTheImageInItsPlace",
+       [](W& w) {
+         w.round();
+         w.seen.plan = four_stages();
+         api::Told told = pushed("sha256:11");
+         told.cached = {0, 1, 2, 3};
+         w.ends(kPrepareWork, told);
+       },
+       {},
+       "True Succeeded"},
+      {"AsksForThePlanBeforeItBelievesAnImageOfPrepare",
+       [](W& w) {
+         w.round();
+         w.ends(kPrepareWork, pushed("sha256:11"));
+       },
+       {"read prepare-1"},
+       "Unknown Preparing reconciling"},
       {"DoesNothingWhileTheObjectIsBeingDeleted",
        [](W& w) {
          w.building();
@@ -621,6 +760,17 @@ std::vector<Row> what_the_user_changes() {
          w.change_spec("two");
        },
        {"claim", "create prepare-1"},
+       "Unknown Preparing reconciling"},
+      {"LooksForItsImageOnlyWhenAnOlderPublishIsOver",
+       [](W& w) {
+         w.spec().cache.claim = api::ClaimSource{"results"};
+         w.stages_built();
+         w.runs(kPublishWork);
+         w.round();
+         w.change_spec("two");
+         w.round();
+       },
+       {},
        "Unknown Preparing reconciling"},
       {"BuildsAgainAfterAFailureForANewSpec",
        [](W& w) {

@@ -68,6 +68,8 @@ struct World {
     seen.build.spec_digest = "one";
     seen.build.spec.source.inline_files = api::InlineSource{{{"Dockerfile", "FROM scratch"}}};
     seen.build.spec.output.image = "registry.example/app:1";
+    // Stages that ask for something wait for their needs before they have a pod.
+    seen.build.spec.stage_defaults.resources.requests = {{"cpu", {"1"}}};
   }
 
   api::ImageBuildSpec& spec() { return seen.build.spec; }
@@ -161,13 +163,16 @@ struct World {
     runs(stage_work(1));
     round();
   }
-  void stages_built() {
+  void last_stage_runs() {
     building();
     ends(stage_work(0), done());
     ends(stage_work(1), done());
     round();
     runs(stage_work(2));
     round();
+  }
+  void stages_built() {
+    last_stage_runs();
     ends(stage_work(2), done());
     round();
   }
@@ -190,7 +195,9 @@ struct World {
   std::vector<std::string> does() const {
     std::vector<std::string> words;
     for (const Action& action : last.actions) {
-      if (const auto* create = std::get_if<CreatePod>(&action)) words.push_back("create " + short_name(create->name));
+      if (const auto* create = std::get_if<CreatePod>(&action)) {
+        words.push_back((create->early ? "create early " : "create ") + short_name(create->name));
+      }
       if (const auto* gone = std::get_if<DeletePod>(&action)) words.push_back("delete " + short_name(gone->name));
       if (const auto* read = std::get_if<ReadOutcome>(&action)) words.push_back("read " + short_name(read->pod));
       if (std::holds_alternative<CreateClaim>(action)) words.push_back("claim");

@@ -11,6 +11,7 @@
 #include "builder/job/prepare_job.h"
 #include "builder/job/publish_job.h"
 #include "fakes/fake_registry.h"
+#include "fakes/no_processes.h"
 
 namespace imagebuild::builder {
 namespace {
@@ -22,14 +23,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
-
-class NoProcesses final : public ProcessRunner {
- public:
-  Result<ProcessResult> run(const ProcessSpec& spec, std::stop_token) override {
-    ADD_FAILURE() << "unexpected: " << spec.argv.front();
-    return Error{ErrorCode::kInternal, "not here"};
-  }
-};
 
 // files ← work (has a RUN, which no test carries out) ← final; other is for itself.
 constexpr const char* kDockerfile =
@@ -131,7 +124,7 @@ class JobCacheTest : public testing::Test {
   std::optional<TempDir> temp_;
   std::string name_ = "app";  // Of the ImageBuild.
   fakes::FakeRegistry registry_;
-  NoProcesses processes_;
+  fakes::NoProcesses processes_;
 };
 
 TEST_F(JobCacheTest, TheSecondBuildHasEveryStageAndTheSameImage) {
@@ -145,6 +138,57 @@ TEST_F(JobCacheTest, TheSecondBuildHasEveryStageAndTheSameImage) {
     ASSERT_TRUE(first.image && second.image);
     EXPECT_EQ(first.image->digest, second.image->digest);
   }
+}
+
+TEST_F(JobCacheTest, NothingIsLeftToDoWhereTheTagsNameTheImageAlready) {
+  const api::Told first = build(spec(claim()));
+  const api::Told again = prepare(spec(claim()));
+  EXPECT_TRUE(again.done);
+  EXPECT_EQ(again.image, first.image);
+  EXPECT_FALSE(fs::exists(root() / "bin")) << "no pod comes after this one";
+
+  json with_tag = spec(claim());
+  with_tag["output"]["additionalTags"] = {"latest"};
+  EXPECT_FALSE(prepare(with_tag).image) << "not every tag is there";
+  publish(with_tag);
+  EXPECT_TRUE(prepare(with_tag).image);
+
+  json labelled = spec(claim());
+  labelled["output"]["labels"] = {{"team", "a"}};
+  EXPECT_FALSE(prepare(labelled).image) << "the tag names another image";
+  EXPECT_FALSE(prepare(spec(claim(), "2")).image) << "a stage has to run";
+}
+
+TEST_F(JobCacheTest, AnImageThatIsThereIsNotPushedAgain) {
+  const json cache = claim();
+  build(spec(cache));
+  prepare(spec({{"disabled", true}}));
+  run_work();
+  const auto puts = [&] { return registry_.count("PUT", ""); };
+  const auto before = puts();
+  EXPECT_TRUE(publish(spec({{"disabled", true}})).image);
+  EXPECT_EQ(puts(), before);
+}
+
+TEST_F(JobCacheTest, PublishWaitsForTheStagesThatStillRun) {
+  const json no_cache = spec({{"disabled", true}});
+  make_export();
+  prepare(no_cache);
+  PublishJob request;
+  request.job = job_of(no_cache);
+  request.wait = true;
+  int looks = 0;
+  request.pause = [&](const std::stop_token&) {
+    if (++looks == 1) {
+      api::StageReport lost;
+      lost.failure = api::Failure{.stage = "work", .code = "Exhausted", .message = "the disk is full"};
+      write(stage_folder(1) / volume::kReport, lost.json());
+    }
+    if (looks == 3) run_work();
+  };
+  const api::Told told = publish_job(request, processes_, {});
+  EXPECT_TRUE(told.image) << told.failure->message;
+  EXPECT_EQ(looks, 3);
 }
 
 TEST_F(JobCacheTest, AChangedFileRebuildsWhatDependsOnItAndSaysSo) {

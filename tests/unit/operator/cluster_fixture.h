@@ -23,7 +23,7 @@ class OneOperator {
       : client_(transport_, {.server = *http::Url::parse(api_url)}), slots_(concurrency) {
     ClusterSettings settings = sample_settings();
     settings.sign = [this](const std::string& path) { return reports.sign(path); };
-    actor_ = std::make_unique<Actor>(ActorParts{client_, events_, reports, std::move(settings), ""});
+    actor_ = std::make_unique<Actor>(ActorParts{client_, events_, reports, std::move(settings)});
     ControllerParts parts{client_, inventory_, queue_, slots_, reports, observer_, *actor_, metrics, log_};
     parts.status_pace = status_pace;
     controller_ = std::make_unique<Controller>(parts);
@@ -77,10 +77,12 @@ class OneOperator {
 
 class ClusterFixture : public testing::Test {
  protected:
-  ClusterFixture() {
+  ClusterFixture() { put_storage_class("WaitForFirstConsumer"); }
+  void put_storage_class(const char* binding_mode) {
     api.put(storage_classes(),
             {{"metadata",
-              {{"name", "standard"}, {"annotations", {{"storageclass.kubernetes.io/is-default-class", "true"}}}}}});
+              {{"name", "standard"}, {"annotations", {{"storageclass.kubernetes.io/is-default-class", "true"}}}}},
+             {"volumeBindingMode", binding_mode}});
   }
 
   // Puts an ImageBuild there that needs no Secret, and returns it as the API server has it.

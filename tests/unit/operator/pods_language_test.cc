@@ -59,7 +59,7 @@ TEST(PodsLanguage, OnlyStagesThatMountCachesAndKeysHaveThem) {
   }
   const Json publish = pod_of(language_build(), kPublishWork);
   EXPECT_EQ(volume_of(publish, "caches"), nullptr);
-  EXPECT_EQ(publish.dump().find("keys"), std::string::npos);
+  EXPECT_EQ(publish.at("spec").dump().find("keys"), std::string::npos);
 }
 
 TEST(PodsLanguage, AKeyIsAFileOfItsStageThatOnlyRootReads) {

@@ -75,7 +75,7 @@ inline ClusterSettings sample_settings() {
   settings.image_pull_policy = "IfNotPresent";
   settings.builder_resources.requests = {{"cpu", {"100m"}}, {"memory", {"128Mi"}}};
   settings.builder_resources.limits = {{"memory", {"1Gi"}}};
-  settings.has_registries = true;
+  settings.registries = "registries: {}\n";
   settings.report_base_url = "http://10.0.0.7:8081";
   settings.sign = [](const std::string& path) { return "signed:" + path; };
   return settings;

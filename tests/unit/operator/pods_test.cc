@@ -6,6 +6,7 @@
 
 #include "operator/pods/claim.h"
 #include "operator/pods/metadata.h"
+#include "operator/pods/record.h"
 #include "operator/pods/scheduling.h"
 #include "unit/operator/pods_sample.h"
 
@@ -19,7 +20,7 @@ TEST(Pods, TheCommandIsTheOneOfThePodsWork) {
   const auto command = [](const Json& pod) { return container_of(pod).at("command").get<std::vector<std::string>>(); };
   api::ImageBuild build = sample_build();
   EXPECT_THAT(command(pod_of(build, kPrepareWork)),
-              ElementsAre("imagebuild-builder", "prepare", "--job", "/imagebuild/job/imagebuild.json.gz", "--volume",
+              ElementsAre("imagebuild-builder", "prepare", "--job", "/imagebuild/job/imagebuild.json", "--volume",
                           "/.imagebuild", "--registries", "/imagebuild/job/registries.yaml"));
   EXPECT_THAT(command(pod_of(build, stage_work(kApp))),
               ElementsAre("/.imagebuild/bin/amd64/imagebuild-stage", "--volume", "/.imagebuild", "--stage", "1",
@@ -27,10 +28,50 @@ TEST(Pods, TheCommandIsTheOneOfThePodsWork) {
   build.spec.output.compression = api::Compression::kZstd;
   EXPECT_EQ(command(pod_of(build, stage_work(kApp))).back(), "zstd");
   ClusterSettings settings = sample_settings();
-  settings.has_registries = false;
+  settings.registries.clear();
   EXPECT_THAT(command(make_pod(build, {}, create(build, kPublishWork), settings)),
-              ElementsAre("imagebuild-builder", "publish", "--job", "/imagebuild/job/imagebuild.json.gz", "--volume",
+              ElementsAre("imagebuild-builder", "publish", "--job", "/imagebuild/job/imagebuild.json", "--volume",
                           "/.imagebuild"));
+}
+
+// The source of the volume that shows the job.
+Json job_volume(const Json& pod) {
+  for (const Json& volume : pod.at("spec").at("volumes")) {
+    if (volume.at("name") == "job") return volume;
+  }
+  return {};
+}
+
+TEST(Pods, ABuildersPodCarriesItsJobInItsAnnotations) {
+  const api::ImageBuild build = sample_build();
+  for (const build::Work& work : {kPrepareWork, kPublishWork}) {
+    const Json pod = pod_of(build, work);
+    const Json& annotations = pod.at("metadata").at("annotations");
+    const auto read = api::ImageBuild::parse(annotations.at(kJobAnnotation).get<std::string>());
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(read->spec, build.spec);
+    EXPECT_EQ(read->uid, build.uid);
+    EXPECT_EQ(annotations.at(kRegistriesAnnotation), sample_settings().registries);
+    EXPECT_TRUE(job_volume(pod).contains("downwardAPI"));
+  }
+  EXPECT_FALSE(pod_of(build, stage_work(kDeps)).at("metadata").at("annotations").contains(kJobAnnotation));
+}
+
+TEST(Pods, AJobThatDoesNotFitIntoAnnotationsComesFromTheRecord) {
+  api::ImageBuild large = bare_build();
+  large.spec.source.inline_files->files["data"] = std::string(kMaxJobTextBytes, 'x');
+  api::ImageBuild to_be_resolved = bare_build();
+  to_be_resolved.spec.build_args = {{"VERSION", {}, api::ValueFrom{api::KeyRef{"versions", "app"}}}};
+  for (const api::ImageBuild& build : {large, to_be_resolved}) {
+    const Json pod = pod_of(build, kPrepareWork);
+    EXPECT_FALSE(pod.at("metadata").contains("annotations"));
+    EXPECT_EQ(job_volume(pod).at("configMap").at("name"), build::record_name(build, kGeneration));
+    EXPECT_EQ(container_of(pod).at("command").at(3), "/imagebuild/job/imagebuild.json.gz");
+  }
+  ClusterSettings settings = sample_settings();
+  settings.registries = std::string(kMaxJobTextBytes, 'x');
+  EXPECT_TRUE(
+      job_volume(make_pod(bare_build(), {}, create(bare_build(), kPrepareWork), settings)).contains("configMap"));
 }
 
 TEST(Pods, AStagesImageIsItsRootBaseByDigest) {
