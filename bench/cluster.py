@@ -79,10 +79,11 @@ class Builds:
     def __init__(self, where: Cluster, namespace: str):
         self._where, self._namespace, self._count = where, namespace, 0
         self._pods, self._builds = Watch(where, "pods", namespace), Watch(where, "imagebuilds", namespace)
+        self._claims = Watch(where, "persistentvolumeclaims", namespace)
 
     def close(self) -> None:
-        self._pods.close()
-        self._builds.close()
+        for watch in (self._pods, self._builds, self._claims):
+            watch.close()
 
     def run(self, cache: dict | None, change: str = "") -> list[tuple[str, float]]:
         """Builds once; the timeline: what happened, and how many seconds after apply."""
@@ -115,9 +116,9 @@ class Builds:
         return timeline
 
     def _marks(self, name: str, ours):
-        def pod(role: str, more=lambda found: True):
-            return self._pods.first(lambda found: found["metadata"]["labels"].get("imagebuild.dev/build") == name
-                                    and found["metadata"]["labels"].get("imagebuild.dev/role") == role and more(found))
+        def pod(role: str, stage: str, more=lambda found: True):
+            wanted = {"imagebuild.dev/build": name, "imagebuild.dev/role": role} | ({"imagebuild.dev/stage": stage} if stage else {})
+            return self._pods.first(lambda found: wanted.items() <= found["metadata"]["labels"].items() and more(found))
 
         def runs(found):
             states = [status["state"] for status in found.get("status", {}).get("containerStatuses", [])]
@@ -126,17 +127,23 @@ class Builds:
         def bound(found):
             return found["spec"].get("nodeName")
 
-        def part_done(found, part):
+        def part_done(found, part, stage):
             status = found.get("status", {})
-            if part == "stage":
-                return any(one.get("pod") and one["phase"] == "Succeeded" for one in status.get("stages", []))
-            return status.get(part, {}).get("phase") == "Succeeded"
-        for role in ("prepare", "stage", "publish"):
-            for what, moment in ((f"{role}: pod created", pod(role)), (f"{role}: on a node", pod(role, bound)),
-                                 (f"{role}: kubelet says it runs", pod(role, runs)),
-                                 (f"{role}: done", self._builds.first(lambda found: ours(found) and part_done(found, role)))):
-                if moment is not None:
-                    yield what, moment
+            work = next(iter(status.get("stages", [])[int(stage):]), {}) if stage else status.get(part, {})
+            return work.get("phase") == "Succeeded"
+
+        def claim(more=lambda found: True):
+            return self._claims.first(lambda found: found["metadata"].get("labels", {}).get("imagebuild.dev/build") == name and more(found))
+
+        marks = [("claim: created", claim()), ("claim: bound", claim(lambda found: found["status"].get("phase") == "Bound"))]
+        for role, stage in (("prepare", ""), *(("stage", str(number)) for number in range(2)), ("publish", "")):
+            what = f"{role} {stage}".strip()
+            if (created := pod(role, stage)) is None:
+                continue
+            marks += [(f"{what}: pod created", created), (f"{what}: on a node", pod(role, stage, bound)),
+                      (f"{what}: kubelet says it runs", pod(role, stage, runs)),
+                      (f"{what}: done", self._builds.first(lambda found: ours(found) and part_done(found, role, stage)))]
+        return [mark for mark in marks if mark[1] is not None]
 
 
 def medians(runs: list[list[tuple[str, float]]]) -> list[tuple[str, float]]:
