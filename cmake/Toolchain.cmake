@@ -18,7 +18,8 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual
 set(IMAGEBUILD_SANITIZE "" CACHE STRING "Sanitizers that everything but the static programs is compiled with")
 if(IMAGEBUILD_SANITIZE)
   # In instrumented code g++ 12 sees copies beyond the end of strings where there are none.
+  set(WRONG_WARNINGS -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread)
   add_compile_options(-fsanitize=${IMAGEBUILD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
-                      "$<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>")
+                      "$<$<CXX_COMPILER_ID:GNU>:${WRONG_WARNINGS}>")
   add_link_options(-fsanitize=${IMAGEBUILD_SANITIZE})
 endif()
