@@ -10,6 +10,7 @@
 
 #include "api/volume.h"
 #include "base/file.h"
+#include "builder/cache/content_memo.h"
 #include "builder/cache/stage_results.h"
 #include "builder/cache/step_inputs.h"
 #include "builder/prepare/images.h"
@@ -123,7 +124,9 @@ class Build {
     LayerUploads uploads(registries->client(), plan, volume_, options_.compression,
                          pushes() ? pushed_stages(plan, options_.tags) : std::map<int, oci::Reference>(), stop_);
     uploads_ = &uploads;
+    open_context(store);
     RETURN_IF_ERROR(run_all_stages(store, folder, open_image, ending));
+    if (memo_ != nullptr) (void)memo_->save();  // Without it the next build reads more.
     trim_cache();
     if (ending.failure) return ok();
     return publish(open_image, registries->client(), ending);
@@ -135,6 +138,17 @@ class Build {
     caches_.emplace(std::move(caches));
     for (const std::string& warning : caches_->warnings()) progress_.show(Warning{warning});
     return ok();
+  }
+
+  // What is known of the files of a context that is a folder. What goes wrong here does so for the stages too, which
+  // say it better.
+  void open_context(const Store& store) {
+    if (context_folder_.empty()) return;
+    if (auto context = builder::open_context(volume_); context.ok()) context_ = std::move(*context);
+    builder::ContentMemoSettings settings;
+    settings.folder = context_folder_;
+    if (!options_.no_cache) settings.file = store.memo(context_folder_);
+    if (auto memo = builder::ContentMemo::open(std::move(settings)); memo.ok()) memo_ = std::move(*memo);
   }
 
   void trim_cache() const {
@@ -167,7 +181,8 @@ class Build {
     RETURN_IF_ERROR(check_required_ssh(prepared.plan, ssh_));
     if (prepared.context_folder.empty()) return ok();
     std::error_code error;
-    fs::create_directory_symlink(fs::absolute(prepared.context_folder), volume_ / volume::kContextFolder, error);
+    context_folder_ = fs::absolute(prepared.context_folder);
+    fs::create_directory_symlink(context_folder_, volume_ / volume::kContextFolder, error);
     if (error) return system_error(volume_.string(), error.value());
     return ok();
   }
@@ -204,7 +219,7 @@ class Build {
     ASSIGN_OR_RETURN(settings.stage_program, find_stage_program());
     settings.build_folder = folder.path();
     settings.volume = volume_;
-    if (!prepared.context_folder.empty()) settings.context_folder = fs::absolute(prepared.context_folder);
+    settings.context_folder = context_folder_;
     settings.build_id = folder.id();
     settings.compression = options_.compression;
     return settings;
@@ -279,7 +294,7 @@ class Build {
 
   builder::InputPlaces input_places() {
     const std::lock_guard lock(mutex_);
-    return builder::InputPlaces{volume_, done_, builder_, options_.compression};
+    return builder::InputPlaces{volume_, done_, builder_, options_.compression, context_, memo_.get()};
   }
 
   api::StageReport note_done(int stage, api::StageReport report) {
@@ -378,6 +393,9 @@ class Build {
   std::mutex mutex_;
   std::vector<std::optional<api::StageReport>> done_;  // By stage. Guarded by mutex_.
   fs::path volume_;
+  fs::path context_folder_;  // Absolute; empty for a context that is a tar, or that nothing takes from.
+  std::shared_ptr<const builder::SourceTree> context_;
+  std::unique_ptr<builder::ContentMemo> memo_;
   LayerUploads* uploads_ = nullptr;  // While run() runs.
 };
 

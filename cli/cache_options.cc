@@ -119,14 +119,7 @@ Command parse_cache(std::span<const std::string> arguments, const Environment& e
   app.allow_extras();
   Raw raw;
   add_options(app, *action, raw);
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend() - 2);
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    return HelpText{app.help()};
-  } catch (const CLI::ParseError& error) {
-    return UsageError{first_line(error.what()), name};
-  }
+  if (auto instead = parse_rest(app, arguments, 2, name)) return std::move(*instead);
   for (const std::string& extra : app.remaining()) {
     if (!extra.starts_with('-'))
       return UsageError{in_quotes("cache " + word) + " takes no arguments, but there is " + in_quotes(extra), name};

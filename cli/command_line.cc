@@ -1,5 +1,7 @@
 #include "cli/command_line.h"
 
+#include "cli/help_texts.h"
+
 namespace imagebuild::cli {
 
 namespace {
@@ -12,6 +14,13 @@ std::vector<std::string> option_names(const CLI::App& app) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
   return names;
+}
+
+// CLI11's message as ours are written.
+std::string first_line(std::string text) {
+  text = text.substr(0, text.find('\n'));
+  while (text.ends_with('.')) text.pop_back();
+  return text;
 }
 
 }  // namespace
@@ -39,6 +48,26 @@ std::string HelpFormatter::make_usage(const CLI::App*, std::string name) const {
   return "\nUsage: " + name + " [OPTIONS] " + context_ + "\n";
 }
 
+std::optional<Command> parse_rest(CLI::App& app, std::span<const std::string> arguments, std::size_t words,
+                                  const std::string& name) {
+  const auto rest = arguments.subspan(words);
+  std::vector<std::string> reversed(rest.rbegin(), rest.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return HelpText{app.help()};
+  } catch (const CLI::ParseError& error) {
+    return UsageError{first_line(error.what()), name};
+  }
+  return std::nullopt;
+}
+
+void add_registry_options(CLI::App& app, builder::RegistryOptions& registry) {
+  add_repeated(app, "--registry-mirror", registry.mirrors, "HOST=URL", kMirrorHelp)->group("Registries");
+  add_repeated(app, "--insecure-registry", registry.insecure, "HOST", kInsecureHelp)->group("Registries");
+  add_text(app, "--registries", registry.file, "FILE", kRegistriesHelp)->group("Registries");
+}
+
 std::optional<std::string> excess_argument(const CLI::App& app, const std::string& context) {
   for (const std::string& extra : app.remaining()) {
     if (!extra.starts_with('-')) {
@@ -49,12 +78,6 @@ std::optional<std::string> excess_argument(const CLI::App& app, const std::strin
     return "unknown option " + in_quotes(name) + (near ? "; did you mean " + in_quotes(*near) + "?" : "");
   }
   return std::nullopt;
-}
-
-std::string first_line(std::string text) {
-  text = text.substr(0, text.find('\n'));
-  while (text.ends_with('.')) text.pop_back();
-  return text;
 }
 
 }  // namespace imagebuild::cli

@@ -3,12 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/nearest.h"
 #include "base/result.h"
+#include "cli/options.h"
 
 namespace imagebuild::cli {
 
@@ -30,11 +32,16 @@ class HelpFormatter final : public CLI::Formatter {
   std::string context_;
 };
 
+// Parses what follows the first `words` of `arguments`. Returns what is to be done instead: the help that was asked
+// for, or telling what CLI11 does not understand; `name` is the command's.
+std::optional<Command> parse_rest(CLI::App& app, std::span<const std::string> arguments, std::size_t words,
+                                  const std::string& name);
+
+// --registry-mirror, --insecure-registry and --registries.
+void add_registry_options(CLI::App& app, builder::RegistryOptions& registry);
+
 // What is wrong with the first argument that the app has no place for, if there is one.
 std::optional<std::string> excess_argument(const CLI::App& app, const std::string& context);
-
-// CLI11's message as ours are written.
-std::string first_line(std::string text);
 
 // The one of `choices` that `value` names; kInvalidInput names them all.
 template <class T>

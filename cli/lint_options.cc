@@ -86,14 +86,7 @@ Command parse_lint(std::span<const std::string> arguments, const Environment& en
   app.allow_extras();
   Raw raw;
   add_options(app, raw);
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend() - 1);
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    return HelpText{app.help()};
-  } catch (const CLI::ParseError& error) {
-    return UsageError{first_line(error.what()), kName};
-  }
+  if (auto instead = parse_rest(app, arguments, 1, kName)) return std::move(*instead);
   if (const auto excess = excess_argument(app, raw.options.context)) return UsageError{*excess, kName};
   Result<LintOptions> options = check(raw, environment);
   if (!options.ok()) return UsageError{options.error().message, kName};

@@ -320,14 +320,7 @@ Command parse_command(std::span<const std::string> arguments, const Environment&
     add_text(app, "--store", plan.store, "DIR", kPlanStoreHelp)->group("How it is shown");
   }
   app.set_help_flag("-h,--help", "Print this text")->group(is_build ? "How it runs" : "How it is shown");
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend() - 1);
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    return HelpText{app.help()};
-  } catch (const CLI::ParseError& error) {
-    return UsageError{first_line(error.what()), name};
-  }
+  if (auto instead = parse_rest(app, arguments, 1, name)) return std::move(*instead);
   const std::string& context = is_build ? build.source.context : plan.source.context;
   if (const auto excess = excess_argument(app, context)) return UsageError{*excess, name};
   if (is_build) return to_command(check_build(build, environment), name);

@@ -5,6 +5,7 @@
 //   indexes/<chain id>.index  archive::TreeIndex of the image with that topmost layer
 //   cache/                    results of steps and stages (builder/cache/folder_store.h)
 //   caches/<digest of id>/    a cache of RUN --mount=type=cache (builder/stage/cache_copies.h)
+//   memos/<digest of path>    what the files of a context hold (builder/cache/content_memo.h)
 //   used/<chain id>           an empty file; its times say when the layer was used last
 //   tmp/<name>/               one of these that is being made under locks/<name>
 //   builds/<id>/              a build's own folder, while builds/<id>.lock is held
@@ -78,6 +79,11 @@ class Store {
   std::filesystem::path used_marks_folder() const { return folder_ / "used"; }
   // Remembers that these layers are used now.
   void note_use(const std::vector<oci::Digest>& chain) const;
+  std::filesystem::path memos_folder() const { return folder_ / "memos"; }
+  // What is known of the files of this context.
+  std::filesystem::path memo(const std::filesystem::path& context) const {
+    return memos_folder() / std::string(oci::Digest::of(context.string()).hex());
+  }
   // Held while a layer is unpacked.
   Result<LockFile> lock_layer(const oci::Digest& chain_id, const std::stop_token& stop) const {
     return LockFile::acquire(at("locks", chain_id), stop);

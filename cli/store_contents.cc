@@ -70,6 +70,15 @@ Status move_away(const fs::path& path, const fs::path& bin) {
 
 }  // namespace
 
+// A build that runs writes its own memo again at its end.
+void StoreContents::forget_contexts(std::int64_t unused_before_s) const {
+  std::error_code error;
+  for (const fs::directory_entry& it : fs::directory_iterator(store_.memos_folder(), error)) {
+    std::error_code ignored;
+    if (changed_s(it.path()) < unused_before_s) fs::remove(it.path(), ignored);
+  }
+}
+
 Result<StoreContents> StoreContents::open(const fs::path& store) {
   ASSIGN_OR_RETURN(Store opened, Store::open(store));
   ASSIGN_OR_RETURN(builder::FolderStore results, open_own_cache(opened.folder()));
@@ -164,6 +173,7 @@ Result<PruneOutcome> StoreContents::prune(std::uint64_t max_bytes, std::int64_t 
   PruneOutcome outcome;
   ASSIGN_OR_RETURN(const StoreUsage before, usage());
   RETURN_IF_ERROR(results_.prune({UINT64_MAX, unused_before_s}));
+  forget_contexts(unused_before_s);
   {
     ASSIGN_OR_RETURN(const TempDir bin, TempDir::create("pruned-", store_.spool_folder()));
     ASSIGN_OR_RETURN(std::optional<UniqueFd> alone, store_.try_lock_alone());

@@ -62,6 +62,7 @@ class StoreContents {
   std::vector<KeptThing> bases() const;
   std::vector<KeptThing> run_caches() const;
   Status prune_to_size(std::uint64_t max_bytes, std::vector<KeptThing>& others, const std::filesystem::path& bin) const;
+  void forget_contexts(std::int64_t unused_before_s) const;
   Status discard(const KeptThing& thing, const std::filesystem::path& bin) const;
   Store store_;
   builder::FolderStore results_;

@@ -255,7 +255,10 @@ Status StageResults::keep_in(CacheStore& store, int stage, const build::StageInp
       RETURN_IF_ERROR(files.add(*layer, record.files, stop));
       so_far.layers.push_back(*layer);
     }
-    if (step.step < report.cached_steps) continue;  // It comes from there.
+    if (step.step < report.cached_steps) {
+      RETURN_IF_ERROR(pass_on(step.key, store, files.folder(), stop));
+      continue;
+    }
     record.title = title(it, step.step);
     record.content = counted_report(so_far, keys.steps).json();
     RETURN_IF_ERROR(put(step.key, record));
@@ -276,6 +279,21 @@ Status StageResults::keep_in(CacheStore& store, int stage, const build::StageInp
   record.content = counted_report(std::move(whole), keys.steps).json();
   RETURN_IF_ERROR(put(*keys.stage, record));
   return remember_in(store, stage, inputs, stop);
+}
+
+// What came from a cache lies in `stage_folder` only in part, and with the numbers of this plan.
+Status StageResults::pass_on(const oci::Digest& key, CacheStore& to, const fs::path& stage_folder,
+                             const std::stop_token& stop) const {
+  CacheStore* const own = places_.from.empty() ? nullptr : places_.from.front();
+  if (own == nullptr || own == &to) return ok();
+  ASSIGN_OR_RETURN(const std::optional<CacheRecord> there, to.find(key, stop));
+  if (there) return ok();
+  const Result<std::optional<CacheRecord>> record = own->find(key, stop);
+  if (!record.ok() || !*record) return ok();  // It came from elsewhere.
+  ASSIGN_OR_RETURN(const TempDir folder, TempDir::create("passed-on-", stage_folder));
+  const Result<bool> is_whole = own->fetch(**record, folder.path(), stop);
+  if (!is_whole.ok() || !*is_whole) return ok();
+  return to.keep(key, **record, folder.path(), stop);
 }
 
 Status StageResults::remember(int stage, const build::StageInputs& inputs, const std::stop_token& stop) const {

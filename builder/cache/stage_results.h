@@ -41,8 +41,8 @@ class StageResults {
   Result<Restored> restore(int stage, const build::StageInputs& inputs, const std::filesystem::path& folder,
                            const std::stop_token& stop) const;
   // Keeps what the stage made in every place that is written to; of a stage that failed, the steps before the one that
-  // did. `report` is the one in `folder`; nobody writes there
-  // any more. Layers are taken at the digests that the report has, or verified first when `ran_commands`: then
+  // did. Steps that a cache had go from the first place to the others. `report` is the one in `folder`; nobody writes
+  // there any more. Layers are taken at the digests that the report has, or verified first when `ran_commands`: then
   // something foreign may have written there after them.
   Status keep(int stage, const build::StageInputs& inputs, const api::StageReport& report,
               const std::filesystem::path& folder, bool ran_commands, const std::stop_token& stop) const;
@@ -68,6 +68,9 @@ class StageResults {
   Status remember_in(CacheStore& store, int stage, const build::StageInputs& inputs, const std::stop_token& stop) const;
   Status keep_in(CacheStore& store, int stage, const build::StageInputs& inputs, const api::StageReport& report,
                  FolderFiles& files, const std::stop_token& stop) const;
+  // Copies what the first place has under the key; nothing where it has nothing.
+  Status pass_on(const oci::Digest& key, CacheStore& to, const std::filesystem::path& stage_folder,
+                 const std::stop_token& stop) const;
 
   const api::Plan& plan_;
   const CachePlaces& places_;

@@ -10,6 +10,7 @@
 #include "builder/stage/copy.h"
 #include "builder/stage/source_trees.h"
 #include "builder/stage/sources.h"
+#include "dockerfile/scope.h"
 #include "oci/digest.h"
 
 namespace imagebuild::builder {
@@ -41,12 +42,30 @@ Result<oci::Digest> content_digest(ByteSource& content, std::span<std::byte> buf
   }
 }
 
+// The trees that a stage's steps take files from, and what is known of those of the context.
+struct Trees {
+  SourceTrees& source;
+  ContentMemo* memo;
+};
+
+// Knows the content of the context's files; null for other trees, and where there is no memo.
+struct KnownContent {
+  const archive::TreeIndex* index = nullptr;
+  ContentMemo* memo = nullptr;
+};
+
+KnownContent known_content(const Trees& trees, const api::CopyFrom& from, const SourceTree& tree) {
+  const bool is_context = std::holds_alternative<api::FromContext>(from);
+  return is_context ? KnownContent{&tree.tree.index(), trees.memo} : KnownContent{};
+}
+
 // What a step takes from one tree, object by object.
 class TreeInputs {
  public:
   // The owners of context files do not count: COPY gives them its own.
-  TreeInputs(const TreeView& tree, std::string name, bool with_owners, std::vector<KeyInput>& inputs)
-      : tree_(tree), name_(std::move(name)), with_owners_(with_owners), inputs_(inputs) {}
+  TreeInputs(const TreeView& tree, std::string name, bool with_owners, KnownContent known,
+             std::vector<KeyInput>& inputs)
+      : tree_(tree), name_(std::move(name)), with_owners_(with_owners), known_(known), inputs_(inputs) {}
 
   // What `source` leads to with everything that the selection takes below it.
   Status add(const CopySelection& selection, const NamedSource& source) {
@@ -97,11 +116,22 @@ class TreeInputs {
       hash.add(value);
     }
     if (node.type == archive::NodeType::kFile || node.type == archive::NodeType::kHardlink) {
-      ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> content, tree_.open(node));
-      ASSIGN_OR_RETURN(const oci::Digest digest, content_digest(*content, buffer_));
+      ASSIGN_OR_RETURN(const oci::Digest digest, digest_of(node));
       hash.add(digest.str());
     }
     return note(node.path, hex_of(hash));
+  }
+
+  Result<oci::Digest> digest_of(const archive::Node& node) {
+    if (known_.memo == nullptr) {
+      ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> content, tree_.open(node));
+      return content_digest(*content, buffer_);
+    }
+    // A hard link shares the file that the layer will have.
+    const archive::Node* const own = known_.index->find(node.path);
+    const bool is_link = own != nullptr && own->type == archive::NodeType::kHardlink;
+    const archive::Node* const file = is_link ? known_.index->find(own->link) : nullptr;
+    return known_.memo->digest_of(file != nullptr ? *file : node);
   }
 
   Status note(const std::string& path, std::string value) {
@@ -112,6 +142,7 @@ class TreeInputs {
   const TreeView& tree_;
   std::string name_;  // Before each path: "", "stage 'build': /".
   bool with_owners_;
+  KnownContent known_;
   std::vector<KeyInput>& inputs_;
   std::vector<std::byte> buffer_ = std::vector<std::byte>(kBufferBytes);  // One for all files: most are small.
 };
@@ -126,34 +157,35 @@ bool counts_owners(const api::CopyFrom& from) {
 }
 
 // What a COPY or ADD reads: each object that a source names, what it takes below it, and the links on the way to it.
-Status add_sources(const api::CopyStep& copy, SourceTrees& trees, std::vector<KeyInput>& inputs) {
+Status add_sources(const api::CopyStep& copy, const Trees& trees, std::vector<KeyInput>& inputs) {
   ASSIGN_OR_RETURN(const CopySelection selection, CopySelection::of(copy));
   if (!copy.sources.empty()) {
-    ASSIGN_OR_RETURN(const SourceTree* const opened, trees.open(copy.from));
-    TreeInputs tree(opened->view, prefix(copy.from), counts_owners(copy.from), inputs);
+    ASSIGN_OR_RETURN(const SourceTree* const opened, trees.source.open(copy.from));
+    TreeInputs tree(opened->view, prefix(copy.from), counts_owners(copy.from), known_content(trees, copy.from, *opened),
+                    inputs);
     std::vector<std::string> passed;
     ASSIGN_OR_RETURN(const std::vector<NamedSource> sources, selection.find(opened->view, &passed));
     for (const NamedSource& source : sources) RETURN_IF_ERROR(tree.add(selection, source));
     RETURN_IF_ERROR(tree.add_links(passed));
   }
   for (const api::RemoteSource& source : copy.remotes) {
-    ASSIGN_OR_RETURN(const RemoteTree remote, trees.open_remote(source));
-    TreeInputs tree(*remote.tree, remote.is_download ? "download: " : "checkout: ", false, inputs);
+    ASSIGN_OR_RETURN(const RemoteTree remote, trees.source.open_remote(source));
+    TreeInputs tree(*remote.tree, remote.is_download ? "download: " : "checkout: ", false, {}, inputs);
     RETURN_IF_ERROR(tree.add(selection, NamedSource{}));
   }
   return imagebuild::ok();
 }
 
 // What a mount shows of a tree. Unlike a COPY it shows the mode and the owner of the folder itself.
-Status add_mounted(const api::CopyFrom& from, const std::string& path, SourceTrees& trees,
+Status add_mounted(const api::CopyFrom& from, const std::string& path, const Trees& trees,
                    std::vector<KeyInput>& inputs) {
-  ASSIGN_OR_RETURN(const SourceTree* const opened, trees.open(from));
-  TreeInputs tree(opened->view, prefix(from), counts_owners(from), inputs);
+  ASSIGN_OR_RETURN(const SourceTree* const opened, trees.source.open(from));
+  TreeInputs tree(opened->view, prefix(from), counts_owners(from), known_content(trees, from, *opened), inputs);
   RETURN_IF_ERROR(tree.add_itself(path));
   return tree.add(CopySelection(), NamedSource{path, std::nullopt});
 }
 
-Status add_mounts(const api::RunStep& run, SourceTrees& trees, std::vector<KeyInput>& inputs) {
+Status add_mounts(const api::RunStep& run, const Trees& trees, std::vector<KeyInput>& inputs) {
   for (const api::Mount& mount : run.mounts) {
     if (const auto* bind = std::get_if<api::BindMount>(&mount)) {
       RETURN_IF_ERROR(add_mounted(bind->from, bind->source, trees, inputs));
@@ -222,9 +254,21 @@ std::string instruction_hash(const api::Plan& plan, const api::Step& step) {
   return hex_of(hash);
 }
 
-void add_variables(const api::RunStep& run, std::vector<KeyInput>& inputs) {
+// The proxies of a build are in the environment of each RUN, and no part of a key unless the Dockerfile names them
+// (Dockerfile reference, "Predefined ARGs"): by an ARG, which the history of the step tells, or by an ENV.
+bool is_proxy_of_the_build(const api::PlanStage& stage, const api::Step& step, const std::string& name) {
+  if (!dockerfile::is_proxy_argument(name)) return false;
+  const std::string assignment = name + "=";
+  const bool is_set = std::ranges::any_of(
+      stage.config.env, [&](const std::string& variable) { return variable.starts_with(assignment); });
+  return !is_set && step.created_by.find(" " + assignment) == std::string::npos;
+}
+
+void add_variables(const api::PlanStage& stage, const api::Step& step, const api::RunStep& run,
+                   std::vector<KeyInput>& inputs) {
   for (const std::string& variable : run.env) {
     const std::size_t name_size = std::min(variable.find('='), variable.size());
+    if (is_proxy_of_the_build(stage, step, variable.substr(0, name_size))) continue;
     inputs.push_back({InputKind::kVariable, variable.substr(0, name_size), hash_of(variable)});
   }
 }
@@ -277,12 +321,13 @@ void add_end(const api::PlanStage& stage, std::vector<KeyInput>& inputs) {
   inputs.push_back({InputKind::kExports, "", hex_of(hash)});
 }
 
-Status add_step(const api::Plan& plan, const api::Step& step, SourceTrees& trees, std::vector<KeyInput>& inputs) {
+Status add_step(const api::Plan& plan, const api::PlanStage& stage, const api::Step& step, const Trees& trees,
+                std::vector<KeyInput>& inputs) {
   inputs.push_back({InputKind::kInstruction, "", instruction_hash(plan, step)});
   if (const auto* copy = std::get_if<api::CopyStep>(&step.action)) return add_sources(*copy, trees, inputs);
   const auto* run = std::get_if<api::RunStep>(&step.action);
   if (run == nullptr) return imagebuild::ok();
-  add_variables(*run, inputs);
+  add_variables(stage, step, *run, inputs);
   return add_mounts(*run, trees, inputs);
 }
 
@@ -303,14 +348,15 @@ Result<StageInputs> stage_inputs(const api::Plan& plan, int stage, const InputPl
   inputs.is_complete = add_base(plan, stage, places, inputs.start);
   if (!inputs.is_complete) return inputs;
 
-  SourceTrees trees(plan, places.volume);
+  SourceTrees opened(plan, places.volume, places.context);
+  const Trees trees{opened, places.memo};
   const auto is_done = [&](int source) { return places.reports[static_cast<std::size_t>(source)].has_value(); };
   for (std::size_t i = 0; i < it.steps.size(); ++i) {
     if (std::holds_alternative<api::MetadataStep>(it.steps[i].action)) continue;
     inputs.is_complete = std::ranges::all_of(stages_read(it.steps[i]), is_done);
     if (!inputs.is_complete) return inputs;
     StepInputs& step = inputs.steps.emplace_back(StepInputs{static_cast<int>(i), {}});
-    RETURN_IF_ERROR(add_step(plan, it.steps[i], trees, step.inputs));
+    RETURN_IF_ERROR(add_step(plan, it, it.steps[i], trees, step.inputs));
   }
   add_end(it, inputs.end);
   return inputs;

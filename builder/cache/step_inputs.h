@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "archive/compress.h"
 #include "base/result.h"
 #include "build/cache_key.h"
+#include "builder/cache/content_memo.h"
+#include "builder/stage/source_trees.h"
 
 namespace imagebuild::builder {
 
@@ -19,6 +22,9 @@ struct InputPlaces {
   std::vector<std::optional<api::StageReport>> reports;  // Of the stages that are done, in plan order.
   std::string builder;                                   // Which program makes the result (builder_identity()).
   archive::Compression compression = archive::Compression::kGzip;
+  // Of a context that is a folder, both optional: its tree, opened once for all stages, and what its files hold.
+  std::shared_ptr<const SourceTree> context = nullptr;
+  ContentMemo* memo = nullptr;
 };
 
 // The stage's inputs. Where a file's time, its place in the Dockerfile, a label or a stage's name differs, they do not;

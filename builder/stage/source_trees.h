@@ -20,9 +20,14 @@ struct SourceTree {
   IndexView view;
 };
 
+// The build context on the volume.
+Result<std::shared_ptr<const SourceTree>> open_context(const std::filesystem::path& volume);
+
 class SourceTrees {
  public:
-  SourceTrees(const api::Plan& plan, std::filesystem::path volume) : plan_(plan), volume_(std::move(volume)) {}
+  // `context`, if given, is the context's tree; several of these may share it.
+  SourceTrees(const api::Plan& plan, std::filesystem::path volume, std::shared_ptr<const SourceTree> context = nullptr)
+      : plan_(plan), volume_(std::move(volume)), context_(std::move(context)) {}
   // Lives as long as this object. A tree that is not there is the machine's fault.
   Result<const SourceTree*> open(const api::CopyFrom& from);
   // What ADD fetched from elsewhere; it lives as long as this object too.
@@ -33,6 +38,7 @@ class SourceTrees {
  private:
   const api::Plan& plan_;
   std::filesystem::path volume_;
+  std::shared_ptr<const SourceTree> context_;
   std::map<std::filesystem::path, std::unique_ptr<SourceTree>> trees_;  // By their index on the volume.
 };
 

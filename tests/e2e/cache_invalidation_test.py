@@ -82,6 +82,23 @@ class Source:
         (self.folder / path).unlink()
         os.symlink(target, self.folder / path)
 
+    def rewrite(self, path: str, text: str) -> None:
+        """Another content of the same size in the same file, which gets its times back."""
+        before = (self.folder / path).stat()
+        assert before.st_size == len(text)
+        self.write(path, text)
+        os.utime(self.folder / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def put_in_place(self, path: str, put) -> None:
+        """Another file of the same size and time takes the name."""
+        before = (self.folder / path).stat()
+        (self.folder / "beside").write_text("moved\n")
+        os.utime(self.folder / "beside", ns=(before.st_atime_ns, before.st_mtime_ns))
+        (self.folder / path).unlink()
+        put(self.folder / "beside", self.folder / path)
+        if (self.folder / "beside").exists():
+            (self.folder / "beside").unlink()
+
     def touch(self) -> None:
         for path in self.folder.rglob("*"):
             os.utime(path, (1_700_000_000, 1_700_000_000), follow_symlinks=False)
@@ -100,6 +117,9 @@ FILE_ROWS = [
     ("nothing", lambda it: None, {}),
     ("a file's time", Source.touch, {}),
     ("a copied file's content", lambda it: it.write("app/extra", "other\n"), {IMAGE: APP}),
+    ("a copied file's content, not its size and time", lambda it: it.rewrite("app/extra", "Extra\n"), {IMAGE: APP}),
+    ("a copied file, by a rename", lambda it: it.put_in_place("app/extra", os.rename), {IMAGE: APP}),
+    ("a copied file, by a hard link", lambda it: it.put_in_place("app/run.sh", os.link), {IMAGE: APP}),
     ("a copied file's mode", lambda it: os.chmod(it.folder / "app/run.sh", 0o755), {IMAGE: APP}),
     ("a copied folder's mode", lambda it: (os.mkdir(it.folder / "app/sub"), os.chmod(it.folder / "app/sub", 0o700)), {IMAGE: APP}),
     ("a copied file's name", lambda it: it.rename("app/extra", "app/more"), {IMAGE: APP}),

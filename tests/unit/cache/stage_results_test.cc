@@ -377,6 +377,36 @@ TEST_F(StageResultsTest, AsksThePlacesInTheirOrder) {
   EXPECT_FALSE(restore("no places").report);
 }
 
+// Of a stage for its exports alone the whole result has no layers.
+TEST_F(StageResultsTest, PassesOnTheStepsOfAStageThatCameWhole) {
+  for (const bool keep_layers : {true, false}) {
+    stage().keep_layers = keep_layers;
+    stage().cache_layers = !keep_layers;
+    stage().steps.push_back(step_at(9, "RUN", api::RunStep{}));
+    inputs_.steps.push_back({static_cast<int>(stage().steps.size()) - 1, {{InputKind::kInstruction, "", "more"}}});
+    build_and_keep();
+    const Restored whole = restore();
+    ASSERT_TRUE(whole.report);
+    const fs::path place = path(keep_layers ? "one" : "two");
+    FolderStore other = std::move(*FolderStore::open({place}));
+    places_.to = {&store_, &other};
+    const std::size_t files = count_in(path("restored"));
+    const Status kept = keep(*whole.report, path("restored"));
+    EXPECT_EQ(count_in(path("restored")), files) << "nothing is left there";
+    ASSERT_TRUE(kept.ok()) << kept.error().message;
+    places_.from = {&other};
+    inputs_.steps.back().inputs[0].value = "changed";
+    const Restored steps = restore("elsewhere");
+    EXPECT_FALSE(steps.report);
+    EXPECT_EQ(steps.steps, 2);
+    EXPECT_EQ(text_of(path("elsewhere/layers/1.tar.gz")), "made");
+    places_.from = places_.to = {&store_};
+    for (const char* folder : {"restored", "elsewhere"}) fs::remove_all(path(folder));
+    stage().steps.pop_back();
+    inputs_.steps.pop_back();
+  }
+}
+
 TEST_F(StageResultsTest, GoesOnWithoutAPlaceThatFails) {
   build_and_keep();
   BrokenStore broken;

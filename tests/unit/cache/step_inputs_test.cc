@@ -1,82 +1,13 @@
-#include "builder/cache/step_inputs.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <set>
 
-#include "api/volume.h"
-#include "archive/tar_writer.h"
-#include "archive/tree_index.h"
-#include "tests/unit/cache/kept_files.h"
-#include "tests/unit/cli/sample_plan.h"
+#include "tests/unit/cache/step_inputs_fixture.h"
 
 namespace imagebuild::builder {
 namespace {
 
-namespace fs = std::filesystem;
-using cli::sample_plan;
 using cli::stage_on;
 using cli::step_at;
-using testing::Contains;
-using testing::Field;
-
-// The sample plan's first stage, with a context of two files.
-class StepInputsTest : public testing::Test {
- protected:
-  void SetUp() override {
-    fs::create_directories(places.volume / api::volume::kContextFolder);
-    places.reports.resize(plan.stages.size());
-    put_file("main.c", "int main;");
-    put_file("README", "read me");
-  }
-  void put_file(const std::string& path, const std::string& content, std::uint32_t mode = 0644, std::int64_t time = 0) {
-    put_text(places.volume / api::volume::kContextFolder / path, content);
-    archive::Node node;
-    node.path = path;
-    node.mode = mode;
-    node.size_bytes = content.size();
-    node.mtime_s = time;
-    put(node);
-  }
-  void put_link(const std::string& path, const std::string& target) {
-    archive::Node node;
-    node.path = path;
-    node.type = archive::NodeType::kSymlink;
-    node.link = target;
-    put(node);
-  }
-  void put_folder(const std::string& path, std::uint32_t mode) {
-    archive::Node node;
-    node.path = path;
-    node.type = archive::NodeType::kDirectory;
-    node.mode = mode;
-    put(node);
-  }
-  void put(const archive::Node& node) {
-    index.put(node);
-    ASSERT_TRUE(index.save(places.volume / api::volume::kContextIndex).ok());
-  }
-  build::StageInputs inputs(int stage = 0) {
-    auto result = stage_inputs(plan, stage, places);
-    EXPECT_TRUE(result.ok()) << result.error().message;
-    return result.ok() ? std::move(*result) : build::StageInputs{};
-  }
-  // Of the whole stage.
-  std::string key(int stage = 0) {
-    const auto key = build::keys_of(inputs(stage)).stage;
-    return key ? key->str() : "none";
-  }
-  api::PlanStage& stage() { return plan.stages[0]; }
-  api::CopyStep& copy() { return std::get<api::CopyStep>(stage().steps[0].action); }
-  api::RunStep& run() { return std::get<api::RunStep>(stage().steps[1].action); }
-
-  TempDir volume = std::move(*TempDir::create("imagebuild-step-inputs-test-"));
-  api::Plan plan = sample_plan();
-  archive::TreeIndex index;
-  InputPlaces places{volume.path(), {}, "builder", archive::Compression::kGzip};
-};
 
 using Change = std::pair<const char*, std::function<void()>>;
 
@@ -131,6 +62,25 @@ TEST_F(StepInputsTest, DifferWithEverythingTheResultDependsOn) {
       {"the order of variables",
        [&] {
          run().env = {"B=", "A=c"};
+       }},
+      {"a proxy that the stage declares",
+       [&] {
+         run().env = {"B=", "HTTP_PROXY=http://one"};
+         stage().steps[1].created_by = "RUN |1 HTTP_PROXY=http://one make";
+       }},
+      {"another proxy, declared",
+       [&] {
+         run().env = {"B=", "HTTP_PROXY=http://two"};
+         stage().steps[1].created_by = "RUN |1 HTTP_PROXY=http://two make";
+       }},
+      {"a proxy that the image has",
+       [&] {
+         run().env = {"B=", "NO_PROXY=one"};
+         stage().config.env = {"NO_PROXY=one"};
+       }},
+      {"another proxy of the image",
+       [&] {
+         run().env = {"B=", "NO_PROXY=two"};
        }},
       {"the user", [&] { run().user = "nobody"; }},
       {"the working folder", [&] { run().working_dir = "/src"; }},
@@ -225,6 +175,14 @@ TEST_F(StepInputsTest, AreTheSameWhateverDoesNotMatter) {
       {"labels", [&] { stage().config.labels["a"] = "b"; }},
       {"the command of the image", [&] { stage().config.cmd = {"/app"}; }},
       {"the author", [&] { stage().author = "x"; }},
+      {"a proxy of the build",
+       [&] {
+         run().env = {"HTTP_PROXY=http://one", "http_proxy=http://one"};
+       }},
+      {"another proxy of the build",
+       [&] {
+         run().env = {"HTTP_PROXY=http://two", "all_proxy=http://two"};
+       }},
       {"a step that changes no files",
        [&] { stage().steps.insert(stage().steps.begin(), step_at(1, "LABEL", api::MetadataStep{})); }},
       {"another stage", [&] { plan.stages[1].steps.clear(); }},
@@ -279,148 +237,6 @@ TEST_F(StepInputsTest, NameWhatChanged) {
   EXPECT_EQ(build::first_change(before, inputs())->step, 0);
 }
 
-struct Selection {
-  const char* name;
-  std::function<void(api::CopyStep&)> set;
-  std::vector<const char*> read;
-  std::vector<const char*> not_read;
-};
-void PrintTo(const Selection& row, std::ostream* out) {
-  *out << row.name;
-}
-
-class WhatACopyReads : public StepInputsTest, public testing::WithParamInterface<Selection> {};
-
-TEST_P(WhatACopyReads, Counts) {
-  for (const char* path : {"main.c", "README", "sub/one.c", "sub/two.h", "other/one.c"}) put_file(path, "1");
-  put_link("link.c", "other/one.c");
-  put_folder("sub", 0755);
-  put_folder("other", 0755);
-  GetParam().set(copy());
-  for (const char* path : GetParam().not_read) {
-    const std::string before = key();
-    put_file(path, "2");
-    EXPECT_EQ(key(), before) << path;
-  }
-  for (const char* path : GetParam().read) {
-    const std::string before = key();
-    put_file(path, "3");
-    EXPECT_NE(key(), before) << path;
-  }
-}
-
-using Paths = std::vector<const char*>;
-INSTANTIATE_TEST_SUITE_P(
-    Sources, WhatACopyReads,
-    testing::Values(
-        Selection{"All", [](api::CopyStep&) {}, Paths{"main.c", "sub/two.h", "new"}, Paths{}},
-        Selection{"OneFile", [](api::CopyStep& it) { it.sources = {"main.c"}; }, Paths{"main.c"},
-                  Paths{"README", "main.cc", "sub/one.c"}},
-        Selection{"AFolder", [](api::CopyStep& it) { it.sources = {"sub"}; }, Paths{"sub/one.c", "sub/new"},
-                  Paths{"main.c", "subs/one.c"}},
-        Selection{"AWildcard", [](api::CopyStep& it) { it.sources = {"*.c"}; }, Paths{"main.c", "new.c", "other/one.c"},
-                  Paths{"README", "sub/one.c"}},
-        Selection{"AWildcardForFolders", [](api::CopyStep& it) { it.sources = {"*/one.c"}; },
-                  Paths{"sub/one.c", "other/one.c"}, Paths{"sub/two.h", "main.c"}},
-        Selection{"ALink", [](api::CopyStep& it) { it.sources = {"link.c"}; }, Paths{"other/one.c"}, Paths{"main.c"}},
-        Selection{"AllButSome",
-                  [](api::CopyStep& it) {
-                    it.exclude = {"README", "sub"};
-                  },
-                  Paths{"main.c"}, Paths{"README", "sub/one.c"}},
-        Selection{"WithParents",
-                  [](api::CopyStep& it) {
-                    it.sources = {"**/*.c"};
-                    it.parents = true;
-                  },
-                  Paths{"main.c", "sub/one.c"}, Paths{"README", "sub/two.h"}},
-        Selection{"Nothing", [](api::CopyStep& it) { it.sources.clear(); }, Paths{}, Paths{"main.c", "new"}}),
-    [](const auto& row) { return row.param.name; });
-
-TEST_F(StepInputsTest, ReadTheLinksOnTheWay) {
-  put_file("one/x", "same");
-  put_file("two/x", "same");
-  put_link("way", "one");
-  copy().sources = {"way/x"};
-  const std::string before = key();
-  put_link("way", "two");
-  EXPECT_NE(key(), before);
-}
-
-TEST_F(StepInputsTest, ReadWhatABindMountShows) {
-  copy().sources = {"main.c"};
-  run().mounts = {api::BindMount{api::FromContext{}, "README", "/r"}};
-  const std::string one_file = key();
-  put_file("extra", "");
-  EXPECT_EQ(key(), one_file);
-  put_file("README", "changed");
-  EXPECT_NE(key(), one_file);
-  run().mounts = {api::BindMount{api::FromContext{}, "", "/src"}};
-  const std::string all = key();
-  put_file("extra", "changed");
-  EXPECT_NE(key(), all) << "the whole context counts";
-}
-
-TEST_F(StepInputsTest, ReadTheModeOfAMountedFolderItself) {
-  copy().sources = {"main.c"};
-  put_folder("data", 0755);
-  run().mounts = {api::BindMount{api::FromContext{}, "data", "/d"}};
-  const std::string mounted = key();
-  put_folder("data", 0700);
-  EXPECT_NE(key(), mounted);
-  run().mounts.clear();
-  copy().sources = {"data"};
-  const std::string copied = key();
-  put_folder("data", 0755);
-  EXPECT_EQ(key(), copied) << "a COPY takes what is in the folder";
-}
-
-TEST_F(StepInputsTest, ReadWhatACacheBeginsWith) {
-  copy().sources = {"main.c"};
-  api::CacheMount cache{"go", "/cache"};
-  cache.from = api::FromContext{};
-  cache.source = "README";
-  run().mounts = {cache};
-  const std::string before = key();
-  put_file("README", "changed");
-  EXPECT_NE(key(), before);
-}
-
-TEST_F(StepInputsTest, ReadTreesWhateverTheirNumber) {
-  const auto put_tree = [&](int number, const std::string& content, const std::string& name = "file") {
-    archive::TreeIndex tree;
-    archive::Node node;
-    node.path = name;
-    node.size_bytes = content.size();
-    node.data_offset = 0;
-    tree.put(node);
-    put_text(places.volume / api::volume::tree_tar(number), content);
-    ASSERT_TRUE(tree.save(places.volume / api::volume::tree_index(number)).ok());
-  };
-  plan.trees.resize(2);
-  plan.trees[0].origin = plan.trees[1].origin = api::HttpDownload{"http://x/file", ""};
-  put_tree(0, "one");
-  put_tree(1, "one");
-  copy().sources.clear();
-  copy().remotes = {api::RemoteSource{0, false}};
-  const std::string before = key();
-  copy().remotes = {api::RemoteSource{1, false}};
-  EXPECT_EQ(key(), before);
-  plan.trees[1].origin = api::HttpDownload{"http://mirror/file", "sha256:" + std::string(64, '1')};
-  EXPECT_EQ(key(), before) << "only what came counts";
-  put_tree(1, "two");
-  EXPECT_NE(key(), before);
-  put_tree(1, "one", "name");
-  EXPECT_NE(key(), before);
-  put_tree(1, "one");
-  copy().remotes = {api::RemoteSource{1, true}};
-  EXPECT_NE(key(), before) << "unpacked";
-  run().mounts = {api::BindMount{api::FromTree{0}, "", "/t"}};
-  const std::string mounted = key();
-  put_tree(0, "two");
-  EXPECT_NE(key(), mounted);
-}
-
 // The second stage of the sample plan, which copies from the first.
 class StageOnExports : public StepInputsTest {
  protected:
@@ -432,7 +248,7 @@ class StageOnExports : public StepInputsTest {
     node.size_bytes = content.size();
     node.data_offset = 0;
     exported.put(node);
-    const fs::path folder = places.volume / api::volume::stage_folder(0);
+    const std::filesystem::path folder = places.volume / api::volume::stage_folder(0);
     put_text(folder / api::volume::kExportTar, content);
     ASSERT_TRUE(exported.save(folder / api::volume::kExportIndex).ok());
     places.reports[0] = api::StageReport{};
@@ -475,11 +291,6 @@ TEST_F(StepInputsTest, DependOnTheLayersOfTheStageBelow) {
   const std::string with_layer = key(2);
   stage().config.volumes = {"/data"};
   EXPECT_NE(key(2), with_layer);
-}
-
-TEST_F(StepInputsTest, AreAnErrorWhereAFileCannotBeRead) {
-  fs::remove(places.volume / api::volume::kContextFolder / "main.c");
-  EXPECT_FALSE(stage_inputs(plan, 0, places).ok());
 }
 
 TEST(BuilderIdentity, IsTheProgramsContent) {

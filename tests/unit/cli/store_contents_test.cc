@@ -117,6 +117,14 @@ TEST_F(StoreContentsTest, RemovesByAgeOnlyWhatIsOld) {
   EXPECT_EQ(count(KeptKind::kBase), 1U);
 }
 
+TEST_F(StoreContentsTest, ForgetsWhatItKnowsOfContexts) {
+  put(store_.memo("/src"), 10);
+  ASSERT_TRUE(contents().prune(UINT64_MAX, kNothing).ok());
+  EXPECT_TRUE(fs::exists(store_.memo("/src"))) << "it was used since";
+  ASSERT_TRUE(contents().prune(UINT64_MAX, kEverything).ok());
+  EXPECT_FALSE(fs::exists(store_.memo("/src")));
+}
+
 TEST_F(StoreContentsTest, RemovesBySizeWhatWasNotUsedForLongest) {
   put_result("oldest", 30'000, 1);
   put_result("older", 30'000, 2);
