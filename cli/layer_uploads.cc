@@ -26,6 +26,8 @@ namespace {
 
 // A stage in a container writes its layers by itself, so their files are looked at.
 constexpr std::chrono::milliseconds kBetweenLooks{20};
+// docker-registry forgets an upload when it is told to only if no chunk was broken off.
+constexpr std::chrono::seconds kTimeForALastChunk{2};
 
 }  // namespace
 
@@ -54,7 +56,7 @@ class LayerUploads::Stage {
   }
 
   ~Stage() {
-    stop_.request_stop();
+    abandon();
     end(nullptr);
     wait();
   }
@@ -64,7 +66,7 @@ class LayerUploads::Stage {
       const std::lock_guard lock(mutex_);
       if (ended_) return;
       ended_ = true;
-      if (report == nullptr) stop_.request_stop();
+      abandoned_ = abandoned_ || report == nullptr;
       for (std::size_t i = 0; report != nullptr && i < report->layers.size(); ++i) note_whole(report->layers[i]);
     }
     changed_.notify_all();
@@ -72,9 +74,13 @@ class LayerUploads::Stage {
 
   void wait() {
     if (looker_.joinable()) looker_.join();
-    for (std::jthread& upload : uploads_) {
-      if (upload.joinable()) upload.join();
+    {
+      const auto is_done = [this] { return running_ == 0; };
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return is_done() || abandoned_; });
+      if (!changed_.wait_for(lock, kTimeForALastChunk, is_done)) stop_.request_stop();
     }
+    uploads_.clear();
   }
 
  private:
@@ -111,7 +117,21 @@ class LayerUploads::Stage {
     const bool shared = status->st_nlink > 1;
     if (!shared && static_cast<std::uint64_t>(status->st_size) < all_.large_bytes_) return;
     known_.insert(step);
-    if (!shared) uploads_.emplace_back([this, step] { upload(step); });
+    if (shared) return;
+    const std::lock_guard lock(mutex_);
+    ++running_;
+    uploads_.emplace_back([this, step] {
+      upload(step);
+      const std::lock_guard done(mutex_);
+      --running_;
+      changed_.notify_all();
+    });
+  }
+
+  void abandon() {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = true;
+    changed_.notify_all();
   }
 
   void upload(int step) {
@@ -133,6 +153,7 @@ class LayerUploads::Stage {
   Result<registry::BlobSoFar> wait_for(int step, int file, std::uint64_t wanted_bytes) {
     std::unique_lock lock(mutex_);
     while (true) {
+      if (abandoned_) return Error{ErrorCode::kCancelled, "nobody wants this layer any more"};
       if (const auto whole = whole_.find(step); whole != whole_.end()) {
         return registry::BlobSoFar{whole->second.size_bytes, whole->second};
       }
@@ -151,13 +172,15 @@ class LayerUploads::Stage {
   const int steps_;
   std::set<int> known_;  // Steps that need no further look; the looker's own after the start.
   std::stop_source stop_;
-  const std::stop_callback<std::function<void()>> on_stop_{all_.stop_, [this] { stop_.request_stop(); }};
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ended_ = false;
+  bool abandoned_ = false;
+  int running_ = 0;                       // Uploads.
   std::map<int, oci::Descriptor> whole_;  // The layers that are known, by step.
   std::vector<std::jthread> uploads_;     // The looker's own until it has ended.
   std::jthread looker_;
+  const std::stop_callback<std::function<void()>> on_stop_{all_.stop_, [this] { abandon(); }};
 };
 
 LayerUploads::LayerUploads(registry::Client& client, const api::Plan& plan, fs::path volume,
