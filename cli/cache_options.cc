@@ -9,6 +9,7 @@
 
 #include "base/nearest.h"
 #include "builder/prepare/run_settings.h"
+#include "cli/cache_spec.h"
 #include "cli/command_line.h"
 #include "cli/help_texts.h"
 
@@ -19,7 +20,8 @@ namespace {
 using Action = CacheOptions::Action;
 
 struct Raw {
-  std::string store, format = "text", max_size, older_than;
+  std::string store, cache, format = "text", max_size, older_than;
+  builder::RegistryOptions registry;
   bool all = false;
 };
 
@@ -30,6 +32,8 @@ void add_options(CLI::App& app, Action action, Raw& raw) {
     app.add_flag("--all", raw.all, kPruneAllHelp)->group("What goes");
   }
   add_text(app, "--store", raw.store, "DIR", kStoreHelp)->group("Where");
+  add_text(app, "--cache", raw.cache, "CACHE", kNamedCacheHelp)->group("Where");
+  add_registry_options(app, raw.registry);
   add_text(app, "--format", raw.format, "FORMAT", kCacheFormatHelp)->group("How it is shown");
   app.set_help_flag("-h,--help", "Print this text")->group("How it is shown");
 }
@@ -39,6 +43,16 @@ Result<CacheOptions> check(Action action, const Raw& raw, const Environment& env
   options.action = action;
   options.store = raw.store.empty() ? default_store(environment) : std::filesystem::path(raw.store);
   ASSIGN_OR_RETURN(options.json, choose<bool>("--format", raw.format, {{"text", false}, {"json", true}}));
+  const builder::RegistryOptions& registry = raw.registry;
+  if (raw.cache.empty()) {
+    if (!registry.mirrors.empty() || !registry.insecure.empty() || !registry.file.empty()) {
+      return Error{ErrorCode::kInvalidInput, "options of registries are for --cache, which is not there"};
+    }
+  } else {
+    if (!raw.store.empty()) return Error{ErrorCode::kInvalidInput, "--cache is another place than --store; say one"};
+    ASSIGN_OR_RETURN(options.cache, parse_cache_from(raw.cache).in("--cache"));
+    options.registry = registry;
+  }
   if (action != Action::kPrune) return options;
   options.all = raw.all;
   if (!raw.max_size.empty()) {

@@ -91,7 +91,7 @@ Exit codes:
 inline constexpr const char* kCacheHelp = R"(Usage: imagebuild cache COMMAND [OPTIONS]
 
 Show and remove what is kept in the store between builds: results of steps and stages, unpacked base images, and the
-caches of RUN --mount=type=cache.
+caches of RUN --mount=type=cache. With --cache, the results in a cache of --cache-to.
 
 Commands:
   ls      List what is kept, what was used last first
@@ -120,11 +120,14 @@ Examples:
   imagebuild cache prune --max-size 10GB
   imagebuild cache prune --older-than 168h
   imagebuild cache prune --all
+  imagebuild cache prune --older-than 30d --cache type=registry,ref=registry.example/team/cache
 
 Exit codes:
   0  done
   2  the command line is wrong
   3  the machine failed, or a running build keeps base images and RUN caches in use, so that --max-size does not hold)";
+inline constexpr const char* kNamedCacheHelp =
+    "This cache instead of the store: type=registry,ref=HOST/REPOSITORY\nor type=local,src=DIR, as --cache-from has it";
 inline constexpr const char* kMaxSizeHelp =
     "Remove what was not used for longest until at most this much is\nleft, such as 10GB";
 inline constexpr const char* kOlderThanHelp = "Remove what was not used for so long, such as 168h, 7d or 30m";

@@ -52,9 +52,7 @@ void add_source_options(CLI::App& app, RawSource& source, const char* targets_na
   add_repeated(app, "--add-host", source.hosts, "NAME:ADDRESS", kAddHostHelp)->group("What RUN sees");
   add_repeated(app, "--ulimit", source.ulimits, "NAME=SOFT[:HARD]", kUlimitHelp)->group("What RUN sees");
   add_text(app, "--shm-size", source.shm_size, "SIZE", kShmSizeHelp)->group("What RUN sees");
-  add_repeated(app, "--registry-mirror", source.registry.mirrors, "HOST=URL", kMirrorHelp)->group("Registries");
-  add_repeated(app, "--insecure-registry", source.registry.insecure, "HOST", kInsecureHelp)->group("Registries");
-  add_text(app, "--registries", source.registry.file, "FILE", kRegistriesHelp)->group("Registries");
+  add_registry_options(app, source.registry);
 }
 
 void add_build_options(CLI::App& app, RawBuild& build) {

@@ -83,6 +83,8 @@ struct CacheOptions {
   enum class Action { kList, kUsage, kPrune };
   Action action = Action::kList;
   std::filesystem::path store;                     // Never empty.
+  std::optional<CacheSpec> cache;                  // This one instead of the store.
+  builder::RegistryOptions registry;               // Of `cache`.
   bool json = false;                               // Otherwise text.
   std::uint64_t max_bytes = UINT64_MAX;            // Of kPrune: what may stay.
   std::optional<std::chrono::seconds> older_than;  // Of kPrune: what was not used for so long goes.

@@ -113,6 +113,30 @@ class CacheTest(EndToEndTest):
         self.assertEqual(json.loads(self.cache("du", "--format", "json").stdout)["bytes"], 0)
         self.assertEqual(self.run_steps(self.builder)[0], RUNS)
 
+    def test_the_command_shows_and_removes_what_a_shared_cache_has(self):
+        for shared in (self.repository, f"type=local,dest={self.folder / 'shared'}"):
+            with self.subTest(shared):
+                there = ("--cache", shared.replace("dest=", "src="))
+                self.run_steps(self.builder, "--no-cache", "--cache-to", shared)
+                listed = json.loads(self.of_named_cache("ls", *there).stdout)
+                self.assertEqual({thing["kind"] for thing in listed}, {"result"})
+                self.assertTrue(any("ran the first" in thing["title"] for thing in listed), listed)
+                usage = json.loads(self.of_named_cache("du", *there).stdout)
+                self.assertEqual(usage["results"]["count"], len(listed))
+                self.assertGreater(usage["bytes"], 0)
+                self.of_named_cache("prune", "--older-than", "1h", *there)
+                self.assertEqual(json.loads(self.of_named_cache("ls", *there).stdout), listed)
+                self.of_named_cache("prune", "--all", *there)
+                self.assertEqual(json.loads(self.of_named_cache("ls", *there).stdout), [])
+                self.builder.clear()
+                self.assertEqual(self.run_steps(self.other, "--no-cache", "--cache-to", shared)[0], RUNS)
+                self.assertEqual(len(json.loads(self.of_named_cache("ls", *there).stdout)), len(listed))
+
+    def of_named_cache(self, action, *words):
+        done = subprocess.run([imagebuild_program(), "cache", action, "--format=json", *words], text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done
+
     def test_pruning_leaves_what_a_running_build_uses(self):
         (self.source / "Dockerfile").write_text("FROM busybox:1.35\nRUN echo began; sleep 600\n")
         build = self.builder.start(self.source)

@@ -44,6 +44,17 @@ TEST(CacheOptionsTest, ReadsWhatIsToGo) {
   EXPECT_TRUE(options({"prune", "--all"}).all);
 }
 
+TEST(CacheOptionsTest, ReadsAnotherCacheThanTheStore) {
+  const CacheOptions folder = options({"ls", "--cache", "type=local,src=/ci/cache"});
+  ASSERT_TRUE(folder.cache);
+  EXPECT_EQ(folder.cache->folder, "/ci/cache");
+  const CacheOptions repository = options({"prune", "--all", "--cache=localhost:5000/cache", "--registries", "file"});
+  ASSERT_TRUE(repository.cache);
+  EXPECT_EQ(repository.cache->repository->repository(), "cache");
+  EXPECT_EQ(repository.registry.file, "file");
+  EXPECT_FALSE(options({"ls"}).cache);
+}
+
 TEST(CacheOptionsTest, ReadsAges) {
   EXPECT_EQ(parse_age("30m")->count(), 1800);
   EXPECT_EQ(parse_age("1w2d3h4m5s")->count(), 604'800 + 2 * 86'400 + 3 * 3600 + 4 * 60 + 5);
@@ -72,6 +83,9 @@ INSTANTIATE_TEST_SUITE_P(Rows, WrongCacheLineTest,
                              {"NoCommand", {}, "needs a command: ls, du or prune"},
                              {"Unknown", {"prun"}, "did you mean 'prune'?"},
                              {"UnknownOption", {"ls", "--stor=a"}, "did you mean '--store'?"},
+                             {"TwoPlaces", {"ls", "--store=a", "--cache=b/c"}, "say one"},
+                             {"WrongCache", {"ls", "--cache=type=s3"}, "--cache: "},
+                             {"RegistriesOfTheStore", {"ls", "--insecure-registry=a"}, "are for --cache"},
                              {"AnArgument", {"ls", "a"}, "takes no arguments"},
                              {"NoLimit", {"prune"}, "say what is to be removed"},
                              {"AllAndALimit", {"prune", "--all", "--max-size", "1g"}, "leave out --max-size"},
