@@ -1,17 +1,22 @@
 // Feeds bytes to everything of lib/archive that reads what strangers wrote. The first byte chooses: a tar that is
 // applied to an index and unpacked into a folder, which have to agree and must not touch the folder beside it; an
-// archive as ADD takes it; a compressed stream; or a tree index.
+// archive as ADD takes it; a compressed stream, gzip and deflate by both libraries; or a tree index.
 #include <fcntl.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "archive/compress.h"
 #include "archive/extract.h"
+#include "archive/gzip_source.h"
+#include "archive/inflate.h"
 #include "archive/tar_reader.h"
 #include "archive/tree_index.h"
 #include "base/file.h"
@@ -93,6 +98,37 @@ void drain(std::unique_ptr<ByteSource> source) {
   if (source) (void)read_all(*source, kMaxBytes);
 }
 
+// With both libraries: the same bytes, or the same error.
+void unpack_gzip_twice(std::string_view text) {
+  const auto unpacked = [&](std::unique_ptr<Inflater> inflater) {
+    return read_all(*unpack_gzip(std::make_unique<StringSource>(std::string(text)), std::move(inflater)), kMaxBytes);
+  };
+  const Result<std::string> one = unpacked(zlib_inflater()), other = unpacked(isal_inflater());
+  require(one.ok() == other.ok());
+  require(one.ok() ? *one == *other : one.error().message == other.error().message);
+}
+
+// A deflate stream and what lies behind it; nothing where it is broken or has no end.
+std::optional<std::pair<std::string, std::size_t>> inflated(std::string_view text, Inflater& inflater) {
+  std::span<const std::byte> in = as_bytes(text);
+  std::array<std::byte, 4096> out{};
+  std::string made;
+  require(inflater.begin().ok());
+  while (made.size() < kMaxBytes) {
+    const Result<Inflater::Progress> progress = inflater.inflate(in, out);
+    if (!progress.ok()) return std::nullopt;
+    in = in.subspan(progress->taken);
+    made.append(reinterpret_cast<const char*>(out.data()), progress->made);
+    if (progress->ended) return std::pair(made, in.size() + inflater.beyond().size());
+    if (progress->taken == 0 && progress->made == 0) return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+void inflate_twice(std::string_view text) {
+  require(inflated(text, *zlib_inflater()) == inflated(text, *isal_inflater()));
+}
+
 void load(std::string_view text) {
   const fs::path file = work_folder() / "index";
   if (!write_file_atomically(file, text).ok()) return;
@@ -118,7 +154,9 @@ void run(std::string_view text) {
       return;
     }
     case 'g':
-      return drain(decompress(std::make_unique<StringSource>(std::string(text)), Compression::kGzip, kMaxBytes));
+      return unpack_gzip_twice(text);
+    case 'd':
+      return inflate_twice(text);
     case 'z':
       return drain(decompress(std::make_unique<StringSource>(std::string(text)), Compression::kZstd, kMaxBytes));
     case 'i':
