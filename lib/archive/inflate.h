@@ -34,8 +34,8 @@ std::unique_ptr<Inflater> zlib_inflater();
 std::unique_ptr<Inflater> isal_inflater();
 
 // What decompress() unpacks gzip with in this process; zlib until somebody says otherwise. For main(), before it starts
-// a thread. Both give the same bytes and the same errors; only of data that is both broken and cut short one may say the
-// one and the other the other.
+// a thread. Both give the same bytes and the same errors; only of data that is both broken and cut short one may say
+// the one and the other the other.
 void inflate_with(MakeInflater make);
 // The one chosen.
 std::unique_ptr<Inflater> make_inflater();
