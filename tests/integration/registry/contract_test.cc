@@ -19,7 +19,8 @@ class DockerRegistry {
     const auto config = folder_->path() / "config.yml";
     const std::string text =
         "version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\nstorage:\n  filesystem: {" +
-        ("rootdirectory: \"" + (folder_->path() / "storage").string()) + "\"}\n  delete: {enabled: true}\nhttp: {addr: \"127.0.0.1:0\"}\n";
+        ("rootdirectory: \"" + (folder_->path() / "storage").string()) +
+        "\"}\n  delete: {enabled: true}\nhttp: {addr: \"127.0.0.1:0\"}\n";
     EXPECT_TRUE(write_file_atomically(config, text).ok());
     thread_ = std::jthread([this, config](const std::stop_token& stop) { run(config.string(), stop); });
     port_ = announced_.get_future().get();
