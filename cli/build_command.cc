@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 
@@ -236,7 +237,7 @@ class Build {
       runtime.emplace(std::move(settings), secrets_, processes_);
     }
     done_.resize(plan.stages.size());
-    ASSIGN_OR_RETURN(builder_, own_builder_identity());
+    ASSIGN_OR_RETURN(builder_, identity_.get());
     const ImagePool images(store, plan, open_image, volume_, progress_);
     const RunStage run_one = [&](int stage, std::stop_token stop) -> Result<api::StageReport> {
       return get(plan, stage, images, runtime, std::move(stop));
@@ -387,6 +388,8 @@ class Build {
   SystemProcessRunner processes_;
   std::map<std::string, std::string> secrets_;
   std::map<std::string, SshSource> ssh_;
+  // Read while the plan is made: it hashes a whole program.
+  std::future<Result<std::string>> identity_ = std::async(std::launch::async, own_builder_identity);
   std::string builder_;  // InputPlaces::builder
   std::optional<BuildCaches> caches_;
   std::atomic<bool> has_kept_ = false;
