@@ -45,6 +45,11 @@ class Actor::Round {
   }
 
   void operator()(const build::CreatePod& create) {
+    if (create.early) return create_ahead(create);
+    create_pod(create);
+  }
+
+  void create_pod(const build::CreatePod& create) {
     make(create.name, memory_.made_pods, [&]() -> kube::ApiResult<kube::Json> {
       if (wants_record(create)) {
         if (const auto record = create_record(create.generation); !record.ok()) return record.error();
@@ -53,6 +58,17 @@ class Actor::Round {
                                            kube::pods(), make_pod(build_, seen_.plan, create, parts_.settings), stop_));
       return project_pod(std::move(pod));
     });
+  }
+
+  // What is made before its time may be refused, by a quota for one: that is no news, and nobody waits for it.
+  void create_ahead(const build::CreatePod& create) {
+    if (memory_.made_pods.contains(create.name)) return;
+    if (parts_.now() < memory_.no_pod_ahead_until) {
+      return come_back(std::chrono::ceil<std::chrono::milliseconds>(memory_.no_pod_ahead_until - parts_.now()));
+    }
+    auto made = parts_.client.create(kube::pods(), make_pod(build_, seen_.plan, create, parts_.settings), stop_);
+    if (made.ok()) return note(memory_.made_pods, create.name, project_pod(*std::move(made)));
+    if (!made.error().is_already_exists()) memory_.no_pod_ahead_until = parts_.now() + kFirstRefusalDelay;
   }
 
   void operator()(const build::RecordPlan& record) {

@@ -55,6 +55,7 @@ struct Recollection {
   std::optional<KnownPlan> plan;
   std::string recorded_plan_of;                    // The pod whose plan this process has put into the record.
   std::map<std::string, RefusedCreation> refused;  // By the object's name.
+  kube::SteadyTime no_pod_ahead_until{};           // One was refused (CreatePod::early).
   std::set<std::string> outcomes_read;             // Pods whose log was read (build::Pod::outcome_read).
   std::map<std::string, int> log_failures;         // Pods whose log could not be read, how often.
 };

@@ -113,7 +113,9 @@ void Reconciler::suspend() {
 
 void Reconciler::cancel() {
   interrupt(next_.prepare, WorkPhase::kCancelled);
+  const bool publish_waits = planned() && !stages_done();
   for (api::StageStatus& stage : next_.stages) interrupt(stage.work, WorkPhase::kCancelled);
+  if (publish_waits) interrupt(next_.publish, WorkPhase::kCancelled);
   if (stop_pods()) return going_on(reason::kCancelling, "the pods of the build are ending");
   end(BuildPhase::kCancelled, {Situation::Kind::kFailed, reason::kCancelled, "spec.cancel is set"});
 }

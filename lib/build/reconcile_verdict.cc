@@ -83,12 +83,11 @@ Verdict judge(const Pod& pod, bool needs_outcome, bool outcome_known, WallTime n
     if (now < *pod.deletion + kLostAfterGrace) return {Kind::kEnding, "", ""};
     return {Kind::kLost, reason::kPodLost, "the pod was deleted, and its node does not answer"};
   }
-  // What tells how it goes runs, whatever the kubelet has said so far.
-  return {pod.phase == PodPhase::kPending && !pod.told ? Kind::kPending : Kind::kRunning, "", ""};
+  return {pod.phase == PodPhase::kPending ? Kind::kPending : Kind::kRunning, "", ""};
 }
 
 std::optional<Waiting> waiting_for(const Pod& pod, WallTime now) {
-  if (pod.phase != PodPhase::kPending || pod.deletion || pod.told) return {};
+  if (pod.phase != PodPhase::kPending || pod.deletion) return {};
   if (!pod.unschedulable.empty()) {
     if (now < pod.created + kSchedulingPatience) return {};
     return Waiting{reason::kUnschedulable, pod.unschedulable};

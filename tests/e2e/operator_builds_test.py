@@ -119,7 +119,7 @@ class OperatorBuildsTest(OperatorTestCase):
                    secrets=[{"id": "token", "secretKeyRef": {"name": "tokens", "key": "one"}}])
         self.wait_failed("app", "StepFailed")
         self.assertNotIn(word, self.kubectl("get", "imagebuilds,pods,configmaps,events", "--output", "yaml"))
-        pods = [pod["metadata"]["name"] for pod in self.pods("app")]
+        pods = [pod["metadata"]["name"] for pod in self.pods("app", "prepare") + self.pods("app", "stage")]
         self.assertEqual(len(pods), 2)
         for pod in pods:
             self.cluster.wait_for_pod_end(pod, self.namespace)

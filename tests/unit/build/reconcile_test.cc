@@ -873,6 +873,17 @@ std::vector<Row> what_the_user_changes() {
        },
        {},
        "True Succeeded"},
+      {"TakesThePublishThatWaitedForNoLossWhenItIsCancelled",
+       [](W& w) {
+         w.last_stage_runs();
+         w.runs(kPublishWork);
+         w.spec().cancel = true;
+         w.round();
+         w.ends(kPublishWork, failed("Cancelled", "stopped"), 3);
+         w.deleted_pods_go();
+       },
+       {},
+       "False Cancelled stalled"},
       {"DoesNotCancelWhatIsFinished",
        [](W& w) {
          w.built();

@@ -126,6 +126,23 @@ TEST_F(ControllerTest, MakesTheFirstPodWhenTheClaimHasItsVolume) {
   EXPECT_TRUE(until_pod(build, kPrepareWork));
 }
 
+TEST_F(ControllerTest, APodAheadOfItsTimeThatIsRefusedIsNoNews) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  const int before = api.count("POST", "/pods");
+  api.inject({.method = "POST", .path_contains = "/pods", .times = 1, .status = 403, .reason = "Forbidden"});
+  kube::Json stage = *api.find(kube::pods(), {"team", pod_name(build, stage_work(0))});
+  stage["spec"]["nodeName"] = "node-1";
+  api.put(kube::pods(), stage);
+  ASSERT_TRUE(op->work_until([&] { return api.count("POST", "/pods") == before + 1; }));
+  EXPECT_EQ(ready_reason(build), reason::kBuilding);
+  EXPECT_FALSE(has_pod(build, kPublishWork));
+  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
+  EXPECT_TRUE(until_pod(build, kPublishWork));
+  EXPECT_NE(ready_reason(build), reason::kForbidden);
+}
+
 TEST_F(ControllerTest, StartsNothingForASpecThatIsWrong) {
   const api::ImageBuild build = put_build("app", [](kube::Json& spec) { spec["output"]["image"] = "Not An Image"; });
   start();
