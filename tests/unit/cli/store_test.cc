@@ -1,7 +1,12 @@
 #include "cli/store.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
 
 #include <thread>
 
@@ -38,6 +43,17 @@ TEST_F(StoreTest, RemovesABuildsFolderAtItsEnd) {
   }
   EXPECT_FALSE(fs::exists(path));
   EXPECT_TRUE(fs::is_empty(path.parent_path())) << "the lock is left";
+}
+
+TEST_F(StoreTest, BeginsEachBuildInAPartOfTheDiskOfItsOwn) {
+  const auto builds = open_file(store.folder() / "builds", O_RDONLY | O_DIRECTORY);
+  ASSERT_TRUE(builds.ok());
+  struct statfs file_system {};
+  ASSERT_EQ(::fstatfs(builds->get(), &file_system), 0);
+  if (file_system.f_type != EXT4_SUPER_MAGIC) GTEST_SKIP() << "only ext4 can be told";
+  int flags = 0;
+  ASSERT_EQ(::ioctl(builds->get(), FS_IOC_GETFLAGS, &flags), 0);
+  EXPECT_NE(flags & FS_TOPDIR_FL, 0);
 }
 
 TEST_F(StoreTest, CollectsWhatAKilledBuildLeftAndNothingElse) {
