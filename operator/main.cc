@@ -1,7 +1,5 @@
 // imagebuild-operator: watches ImageBuilds and has them built by pods.
 #include <malloc.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -10,11 +8,12 @@
 #include <iostream>
 #include <memory>
 #include <mutex>
-#include <thread>
+#include <stop_token>
 
 #include "api/job.h"
 #include "api/yaml_json.h"
 #include "base/file.h"
+#include "base/stop_signals.h"
 #include "http/cpprest_transport.h"
 #include "kube/config.h"
 #include "kube/lease.h"
@@ -210,36 +209,14 @@ void Program::route_reports() {
   report_server_.route("POST", "/v1/reports/", take, gate);
 }
 
-// SIGTERM and SIGINT ask to stop; the signals are blocked in every thread that begins after this.
-class Signals {
- public:
-  Signals() {
-    ::sigemptyset(&signals_);
-    ::sigaddset(&signals_, SIGTERM);
-    ::sigaddset(&signals_, SIGINT);
-    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-  }
-  std::stop_token token() { return stop_.get_token(); }
-  void watch() {
-    std::thread([this] {
-      int signal = 0;
-      if (::sigwait(&signals_, &signal) == 0) stop_.request_stop();
-    }).detach();
-  }
-
- private:
-  sigset_t signals_ = {};
-  std::stop_source stop_;
-};
-
 int run(const Options& options) {
-  static Signals signals;  // Its thread may outlive everything else.
+  static std::stop_source stop;  // The thread that waits for signals may outlive everything else.
+  block_stop_signals();
   // Each of the many threads would otherwise keep a heap of its own with what others have freed.
   constexpr int kHeaps = 2;
   ::mallopt(M_ARENA_MAX, kHeaps);
   http::prepare_process_for_cpprest();
-  signals.watch();
+  watch_stop_signals([](int, bool) { stop.request_stop(); });
   const auto fail = [](const Error& error) {
     std::cerr << "imagebuild-operator: error: " << error.message << "\n";
     return error.exit_status();
@@ -252,7 +229,7 @@ int run(const Options& options) {
     if (!text.ok()) return fail(text.error());
     registries = std::move(*text);
   }
-  return Program(options, *config, std::move(registries)).run(signals.token());
+  return Program(options, *config, std::move(registries)).run(stop.get_token());
 }
 
 }  // namespace
