@@ -33,6 +33,17 @@ class ControllerTest : public ClusterFixture {
     ASSERT_TRUE(until_pod(build, stage_work(0)));
   }
 
+  // From the stage's pod up to the last report.
+  void publish(const api::ImageBuild& build) {
+    op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
+    ASSERT_TRUE(until_pod(build, kPublishWork));
+    op->report(build, pod_name(build, kPublishWork), pushed());
+  }
+  bool left_nothing() const {
+    return api.all(kube::pods(), "team").empty() && api.all(claims(), "team").empty() &&
+           api.all(config_maps(), "team").empty();
+  }
+
   std::unique_ptr<OneOperator> op;
 };
 
@@ -46,13 +57,8 @@ TEST_F(ControllerTest, BuildsAnImageAndCleansUp) {
   EXPECT_TRUE(record->at("binaryData").contains(api::job::kBuildKey));
   EXPECT_TRUE(record->at("binaryData").contains(api::job::kPlanKey));
 
-  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
-  ASSERT_TRUE(until_pod(build, kPublishWork));
-  op->report(build, pod_name(build, kPublishWork), pushed());
-  ASSERT_TRUE(op->work_until([&] {
-    return has_phase(build, BuildPhase::kSucceeded) && api.all(kube::pods(), "team").empty() &&
-           api.all(claims(), "team").empty() && api.all(config_maps(), "team").empty();
-  }));
+  publish(build);
+  ASSERT_TRUE(op->work_until([&] { return has_phase(build, BuildPhase::kSucceeded) && left_nothing(); }));
   const api::ImageBuildStatus status = now(build).status;
   EXPECT_EQ(status.image.digest, pushed().image->digest);
   EXPECT_EQ(ready_reason(build), reason::kSucceeded);
@@ -213,9 +219,7 @@ TEST_F(ControllerTest, MakesEachObjectOnceAndMeetsNoConflict) {
   const api::ImageBuild build = put_build();
   start();
   prepare(build);
-  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
-  ASSERT_TRUE(until_pod(build, kPublishWork));
-  op->report(build, pod_name(build, kPublishWork), pushed());
+  publish(build);
   ASSERT_TRUE(op->work_until([&] {
     return has_phase(build, BuildPhase::kSucceeded) && api.all(kube::pods(), "team").empty() &&
            api.all(config_maps(), "team").empty();
@@ -251,9 +255,7 @@ TEST_F(ControllerTest, TellsProgressInOneStatusInsteadOfSeveral) {
   set_status(build, pod_name(build, kPrepareWork), {{"phase", "Running"}});
   ASSERT_EQ(op->report(build, pod_name(build, kPrepareWork), prepared()), 204);
   ASSERT_TRUE(until_pod(build, stage_work(0)));
-  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
-  ASSERT_TRUE(until_pod(build, kPublishWork));
-  op->report(build, pod_name(build, kPublishWork), pushed());
+  publish(build);
   ASSERT_TRUE(until_phase(build, BuildPhase::kSucceeded));
   EXPECT_EQ(api.count("PUT", "/status"), 4) << "one when each pod is made, and one at the end";
   EXPECT_EQ(now(build).status.stages.at(0).work.phase, api::WorkPhase::kSucceeded);
@@ -274,13 +276,8 @@ TEST_F(ControllerTest, ReadsNothingOfABuildThatEndedAndLeftNothing) {
   const api::ImageBuild build = put_build();
   start();
   prepare(build);
-  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
-  ASSERT_TRUE(until_pod(build, kPublishWork));
-  op->report(build, pod_name(build, kPublishWork), pushed());
-  ASSERT_TRUE(op->work_until([&] {
-    return has_phase(build, BuildPhase::kSucceeded) && api.all(kube::pods(), "team").empty() &&
-           api.all(claims(), "team").empty() && api.all(config_maps(), "team").empty();
-  }));
+  publish(build);
+  ASSERT_TRUE(op->work_until([&] { return has_phase(build, BuildPhase::kSucceeded) && left_nothing(); }));
   const int read = api.count("GET", "/imagebuilds/");
   start();  // Another process, which meets the build when it has ended.
   const api::ImageBuild next = put_build("next");
@@ -299,9 +296,7 @@ TEST_F(ControllerTest, CleansUpAfterABuildThatEndedBeforeThisProcessBegan) {
   const api::ImageBuild build = put_build();
   start();
   prepare(build);
-  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
-  ASSERT_TRUE(until_pod(build, kPublishWork));
-  op->report(build, pod_name(build, kPublishWork), pushed());
+  publish(build);
   ASSERT_TRUE(until_phase(build, BuildPhase::kSucceeded));
   ASSERT_FALSE(api.all(claims(), "team").empty());
   start();
