@@ -439,7 +439,9 @@ void FakeRegistry::append(Exchange& exchange, const std::string& id, const std::
   std::size_t received = 0;
   {
     const std::lock_guard lock(mutex_);
-    Session& session = sessions_[id];
+    const auto found = sessions_.find(id);  // It may have been forgotten while its bytes came.
+    if (found == sessions_.end()) return fail(exchange, 404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+    Session& session = found->second;
     const std::string expected =
         std::to_string(session.bytes.size()) + "-" + std::to_string(session.bytes.size() + body.size() - 1);
     if (range != expected) return fail(exchange, 416, "RANGE_INVALID", "not the next part");
