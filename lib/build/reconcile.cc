@@ -47,7 +47,7 @@ void Reconciler::go_on() {
   check_fit();
   if (next_.publish.phase == WorkPhase::kSucceeded) return succeed();
   if (spec_.cancel) return cancel();
-  if (failed_) return;
+  if (failed_) return stop_counting_all();  // What was followed after the failure, too.
   if (spec_.suspend) return suspend();
   if (!begin()) return;
   if (past_deadline()) return;

@@ -12,9 +12,12 @@ using api::BuildPhase;
 using api::WorkPhase;
 using api::WorkStatus;
 
-void stop_counting(WorkStatus& status) {
-  if (status.phase == WorkPhase::kPending || status.phase == WorkPhase::kRunning) {
+void stop_counting(WorkStatus& status, bool had_its_turn) {
+  if (status.phase != WorkPhase::kPending && status.phase != WorkPhase::kRunning) return;
+  if (had_its_turn || status.retries > 0) {
     status.phase = WorkPhase::kCancelled;
+  } else {
+    status = {};
   }
 }
 
@@ -48,10 +51,17 @@ void Reconciler::end(BuildPhase phase, const Situation& situation) {
   if (next_.start_time) {
     next_.duration = duration_text(std::chrono::duration_cast<std::chrono::seconds>(now_ - *next_.start_time));
   }
-  for (api::StageStatus& stage : next_.stages) stop_counting(stage.work);
-  stop_counting(next_.prepare);
-  stop_counting(next_.publish);
+  stop_counting_all();
   set_conditions(next_, situation, now_);
+}
+
+// What ran is cancelled. What only waited for others, in a pod that was made ahead, has not begun.
+void Reconciler::stop_counting_all() {
+  for (std::size_t i = 0; i < next_.stages.size(); ++i) {
+    stop_counting(next_.stages[i].work, !planned() || needs_done(i));
+  }
+  stop_counting(next_.prepare, true);
+  stop_counting(next_.publish, !planned() || stages_done());
 }
 
 void Reconciler::fail(const std::string& where, const std::string& why, const std::string& message) {

@@ -103,6 +103,7 @@ class Reconciler {
   void describe();
   void going_on(const char* why, const std::string& message);
   void end(api::BuildPhase phase, const Situation& situation);
+  void stop_counting_all();
   void fail(const std::string& where, const std::string& why, const std::string& message);
   void succeed();
   void remember_image();

@@ -51,8 +51,7 @@ class OperatorFailuresTest(OperatorTestCase):
         self.cluster.wait_until(lambda: {"StageFailed", "BuildFailed"} <= {event["reason"] for event in self.events("app")}, 10,
                                 "there are events", self.namespace)
         # It is there to be looked into, and it was not tried again.
-        pods = self.pods("app", "stage")
-        self.assertEqual(len(pods), 2)
+        self.cluster.wait_until(lambda: len(self.pods("app", "stage")) == 2, 60, "those that only waited are gone", self.namespace)
         pod = status["stages"][1]["pod"]
         self.cluster.wait_for_pod_end(pod, self.namespace)
         self.assertIn("the end is near", self.kubectl("logs", pod))

@@ -99,6 +99,28 @@ TEST(ReconcileStatus, NamesTheStepThatFailed) {
   EXPECT_EQ(w.status().stages.at(0).work.phase, api::WorkPhase::kCancelled);
 }
 
+// Whichever stage fails, and in whatever order the others are looked at.
+TEST(ReconcileStatus, OfAFailedBuildSaysNothingOfPodsThatOnlyWaited) {
+  for (const int failing : {0, 1}) {
+    World w;
+    w.spec().stage_defaults.resources = {};
+    w.building();
+    w.runs(stage_work(2));
+    w.round();
+    w.runs(kPublishWork);
+    w.round();
+    ASSERT_EQ(w.status().publish.phase, api::WorkPhase::kRunning);
+    w.ends(stage_work(failing), failed("Failed", "the command ended with exit status 2", 2), 1);
+    w.round();
+    const auto& stages = w.status().stages;
+    EXPECT_EQ(stages.at(static_cast<std::size_t>(failing)).work.phase, api::WorkPhase::kFailed);
+    EXPECT_EQ(stages.at(static_cast<std::size_t>(1 - failing)).work.phase, api::WorkPhase::kCancelled);
+    EXPECT_EQ(stages.at(2).work, api::WorkStatus());
+    EXPECT_EQ(w.status().publish, api::WorkStatus());
+    EXPECT_EQ(w.does().size(), 3U) << "the pods of the other stage, of the one that waited and of publish are deleted";
+  }
+}
+
 TEST(ReconcileStatus, SaysWhatItWaitedForAtTheDeadline) {
   World w;
   w.seen.missing = {{api::Reference::Kind::kSecret, "token", "key"}};
