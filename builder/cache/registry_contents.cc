@@ -27,11 +27,12 @@ std::int64_t seconds_of(const std::string& time) {
   return parsed ? std::chrono::duration_cast<std::chrono::seconds>(parsed->time_since_epoch()).count() : 0;
 }
 
-// Of those blobs that are not among `counted` yet; they are added.
-std::uint64_t more_bytes(const std::vector<oci::Descriptor>& blobs, std::set<oci::Digest>& counted) {
+// Of those blobs that are not among `counted`; they come into `added`.
+std::uint64_t more_bytes(const std::vector<oci::Descriptor>& blobs, const std::set<oci::Digest>& counted,
+                         std::set<oci::Digest>& added) {
   std::uint64_t bytes = 0;
   for (const oci::Descriptor& blob : blobs) {
-    if (counted.insert(blob.digest).second) bytes += blob.size_bytes;
+    if (!counted.contains(blob.digest) && added.insert(blob.digest).second) bytes += blob.size_bytes;
   }
   return bytes;
 }
@@ -86,10 +87,10 @@ Result<std::vector<CacheEntry>> RegistryContents::entries() const {
 
 CacheUsage RegistryContents::usage() const {
   CacheUsage usage;
-  std::set<oci::Digest> counted;
-  for (const Kept& kept : kept_) usage.bytes += more_bytes(kept.blobs, counted);
+  std::set<oci::Digest> all;
+  for (const Kept& kept : kept_) usage.bytes += more_bytes(kept.blobs, {}, all);
   usage.records = kept_.size();
-  usage.blobs = counted.size();
+  usage.blobs = all.size();
   return usage;
 }
 
@@ -99,8 +100,8 @@ Result<std::uint64_t> RegistryContents::prune(const CacheLimits& limits) const {
   bool is_full = false;
   std::vector<registry::Transfer> requests;
   for (const Kept& kept : kept_) {
-    std::set<oci::Digest> with_it = counted;
-    const std::uint64_t more = more_bytes(kept.blobs, with_it);
+    std::set<oci::Digest> added;
+    const std::uint64_t more = more_bytes(kept.blobs, counted, added);
     is_full = is_full || bytes + more > limits.max_bytes;
     if (is_full || kept.entry.used_s < limits.unused_before_s) {
       requests.emplace_back(
@@ -108,7 +109,7 @@ Result<std::uint64_t> RegistryContents::prune(const CacheLimits& limits) const {
       continue;
     }
     bytes += more;
-    counted = std::move(with_it);
+    counted.merge(added);
   }
   RETURN_IF_ERROR(registry::run_parallel(std::move(requests), kRequestsAtOnce));
   return usage().bytes - bytes;
