@@ -59,10 +59,6 @@ Result<oci::Digest> digest_from(const RawHash& raw) {
   return oci::Digest::parse(text);
 }
 
-std::int64_t nanoseconds(const timespec& time) {
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
 // Local file systems that take change times from this machine's clock, also when a mapped file is written to.
 bool keeps_change_times(int fd) {
   struct statfs stat {};
@@ -117,8 +113,8 @@ Result<std::unique_ptr<ContentMemo>> ContentMemo::open(ContentMemoSettings setti
   return memo;
 }
 
-ContentMemo::Version ContentMemo::version_of(const struct stat& stat) {
-  return {stat.st_ino, static_cast<std::uint64_t>(stat.st_size), nanoseconds(stat.st_mtim), nanoseconds(stat.st_ctim)};
+ContentMemo::Version ContentMemo::version_of(const archive::FileVersion& seen) {
+  return {seen.inode, seen.size_bytes, seen.modified_ns, seen.changed_ns};
 }
 
 std::int64_t ContentMemo::now_ns() const {
@@ -160,8 +156,8 @@ ContentMemo::Entry* ContentMemo::find_loaded(std::uint64_t inode) {
   return at != loaded_.end() && at->version.inode == inode ? &*at : nullptr;
 }
 
-std::optional<oci::Digest> ContentMemo::known(const struct stat& stat) {
-  if (!is_trusted_ || stat.st_dev != device_) return std::nullopt;
+std::optional<oci::Digest> ContentMemo::known(const archive::FileVersion& seen) {
+  if (!is_trusted_ || seen.device != device_) return std::nullopt;
   const std::int64_t now = now_ns();
   const std::lock_guard lock(mutex_);
   if (now < newest_ns_) {  // The clock was set back.
@@ -172,12 +168,12 @@ std::optional<oci::Digest> ContentMemo::known(const struct stat& stat) {
     return std::nullopt;
   }
   const Entry* entry = nullptr;
-  if (const auto fresh = fresh_.find(stat.st_ino); fresh != fresh_.end()) {
+  if (const auto fresh = fresh_.find(seen.inode); fresh != fresh_.end()) {
     entry = &fresh->second;
   } else {
-    entry = find_loaded(stat.st_ino);
+    entry = find_loaded(seen.inode);
   }
-  if (entry == nullptr || entry->version != version_of(stat)) return std::nullopt;
+  if (entry == nullptr || entry->version != version_of(seen)) return std::nullopt;
   if (!loaded_.empty() && entry >= loaded_.data() && entry < loaded_.data() + loaded_.size()) {
     used_[static_cast<std::size_t>(entry - loaded_.data())] = true;
   }
@@ -185,13 +181,13 @@ std::optional<oci::Digest> ContentMemo::known(const struct stat& stat) {
   return digest.ok() ? std::optional(*digest) : std::nullopt;
 }
 
-void ContentMemo::note(const struct stat& stat, const oci::Digest& digest, std::int64_t read_from_ns) {
-  const Version version = version_of(stat);
+void ContentMemo::note(const archive::FileVersion& seen, const oci::Digest& digest, std::int64_t read_from_ns) {
+  const Version version = version_of(seen);
   const std::int64_t settled_ns = std::chrono::nanoseconds(kSettled).count();
   const bool is_settled = version.changed_ns <= read_from_ns - settled_ns;
   const std::lock_guard lock(mutex_);
   ++files_read_;
-  if (!is_trusted_ || stat.st_dev != device_ || !is_settled) return;
+  if (!is_trusted_ || seen.device != device_ || !is_settled) return;
   if (fresh_.size() + loaded_.size() >= kMostFiles && find_loaded(version.inode) == nullptr) return;
   fresh_[version.inode] = Entry{version, raw_of(digest)};
   newest_ns_ = std::max(newest_ns_, read_from_ns);
@@ -210,7 +206,8 @@ Result<oci::Digest> ContentMemo::read(const archive::Node& file) {
   struct stat after {};
   if (::fstat(fd.get(), &after) != 0) return system_error("'" + file.path + "'", errno);
   if (static_cast<std::uint64_t>(after.st_size) != file.size_bytes) return changed(file.path);
-  if (version_of(before) == version_of(after)) note(before, digest, read_from_ns);
+  const archive::FileVersion version = archive::FileVersion::of(before);
+  if (version == archive::FileVersion::of(after)) note(version, digest, read_from_ns);
   return digest;
 }
 
@@ -219,9 +216,16 @@ Result<oci::Digest> ContentMemo::digest_of(const archive::Node& file) {
   // Where a link was put on the way, this is another file, known by its own inode.
   if (::fstatat(folder_.get(), file.path.c_str(), &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(stat.st_mode) &&
       static_cast<std::uint64_t>(stat.st_size) == file.size_bytes) {
-    if (std::optional<oci::Digest> digest = known(stat)) return std::move(*digest);
+    if (std::optional<oci::Digest> digest = known(archive::FileVersion::of(stat))) return std::move(*digest);
   }
   return read(file);
+}
+
+Result<oci::Digest> ContentMemo::digest_of(const archive::Node& file, const archive::FileVersion& listed) {
+  if (listed.size_bytes == file.size_bytes) {
+    if (std::optional<oci::Digest> digest = known(listed)) return std::move(*digest);
+  }
+  return digest_of(file);
 }
 
 Status ContentMemo::save() {

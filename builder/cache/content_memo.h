@@ -19,10 +19,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "archive/file_version.h"
 #include "archive/node.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/stream.h"
 #include "base/unique_fd.h"
+#include "builder/stage/content_log.h"
 #include "oci/digest.h"
 
 namespace imagebuild::builder {
@@ -51,6 +54,14 @@ class ContentMemo {
   // The digest of a regular file's content; `file` says path and size. A file that is not what `file` says any more is
   // kInvalidInput. Thread-safe.
   Result<oci::Digest> digest_of(const archive::Node& file);
+  // The same for the file as it was when it was listed: if the content of that version is known, the file is not looked
+  // at again. So it is no answer to whether the file changed since.
+  Result<oci::Digest> digest_of(const archive::Node& file, const archive::FileVersion& listed);
+
+  // Opens a regular file that is read once, from its start to its end. At the end `on_end` is told the digest of what
+  // was read, and what may be remembered is. What is known already is not hashed: if such a file changes meanwhile,
+  // `on_end` gets an error. The memo must outlive what is returned. Thread-safe, also with what it returned.
+  Result<std::unique_ptr<ByteSource>> open_content(const archive::Node& file, ContentLog::OnEnd on_end);
 
   // Keeps what is known for the next build. Files that nobody asked for stay until they are the majority.
   Status save();
@@ -59,6 +70,7 @@ class ContentMemo {
   std::size_t files_read() const;
 
  private:
+  class Content;
   struct Version {
     std::uint64_t inode = 0;
     std::uint64_t size_bytes = 0;
@@ -74,12 +86,12 @@ class ContentMemo {
 
   ContentMemo(ContentMemoSettings settings, UniqueFd folder)
       : settings_(std::move(settings)), folder_(std::move(folder)) {}
-  static Version version_of(const struct stat& stat);
+  static Version version_of(const archive::FileVersion& seen);
   std::int64_t now_ns() const;
   std::string origin() const;
   void load();
-  std::optional<oci::Digest> known(const struct stat& stat);
-  void note(const struct stat& stat, const oci::Digest& digest, std::int64_t read_from_ns);
+  std::optional<oci::Digest> known(const archive::FileVersion& seen);
+  void note(const archive::FileVersion& seen, const oci::Digest& digest, std::int64_t read_from_ns);
   Result<oci::Digest> read(const archive::Node& file);
   Entry* find_loaded(std::uint64_t inode);
 

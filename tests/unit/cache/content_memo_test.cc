@@ -168,6 +168,25 @@ INSTANTIATE_TEST_SUITE_P(Files, AfterAChange, testing::Combine(testing::ValuesIn
                                   (std::get<1>(row.param) ? "BeforeTheNextBuild" : "MeanwhileBuilding");
                          });
 
+TEST_F(ContentMemoTest, AnswersForTheVersionThatWasListed) {
+  archive::Node node;
+  node.path = "dir/file";
+  node.size_bytes = 3;
+  const auto listed = archive::FileVersion::of(stat_of(context / "dir/file"));
+  ASSERT_TRUE(memo->digest_of(node, listed).ok());
+  EXPECT_EQ(memo->files_read(), 1U) << "what nobody has read yet is read";
+  next_build();
+  overwrite(context / "dir/file", "two");
+  const auto before = memo->digest_of(node, listed);
+  ASSERT_TRUE(before.ok());
+  EXPECT_EQ(*before, oci::Digest::of("one"));
+  EXPECT_EQ(memo->files_read(), 0U);
+  expect("dir/file", "two", true, "as it is now");
+  const auto now = memo->digest_of(node, archive::FileVersion::of(stat_of(context / "dir/file")));
+  ASSERT_TRUE(now.ok());
+  EXPECT_EQ(*now, oci::Digest::of("two"));
+}
+
 TEST_F(ContentMemoTest, KnowsAnotherNameOfAFileItHasRead) {
   fs::create_hard_link(context / "dir/file", context / "name");
   expect("dir/file", "one", true);
