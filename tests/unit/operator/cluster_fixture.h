@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,9 +24,10 @@ class OneOperator {
       : client_(transport_, {.server = *http::Url::parse(api_url)}), slots_(concurrency) {
     ClusterSettings settings = sample_settings();
     settings.sign = [this](const std::string& path) { return reports.sign(path); };
-    actor_ = std::make_unique<Actor>(ActorParts{client_, events_, reports, std::move(settings)});
+    actor_ = std::make_unique<Actor>(ActorParts{client_, events_, reports, std::move(settings), steady_now_});
     ControllerParts parts{client_, inventory_, queue_, slots_, reports, observer_, *actor_, metrics, log_};
     parts.status_pace = status_pace;
+    parts.now = steady_now_;
     controller_ = std::make_unique<Controller>(parts);
     inventory_.start();
     inventory_.wait_for_sync({});
@@ -49,6 +51,12 @@ class OneOperator {
     return true;
   }
 
+  // Puts the operator's clocks forward.
+  void pass(std::chrono::seconds time) {
+    ahead_ = ahead_.load() + time;
+    queue_.wake();
+  }
+
   // What a builder's report brings.
   int report(const api::ImageBuild& build, const std::string& pod, const api::Told& told) {
     const std::string path = report_path(build, pod);
@@ -56,9 +64,11 @@ class OneOperator {
   }
 
  private:
+  std::atomic<std::chrono::seconds> ahead_{};
+  const kube::SteadyClock steady_now_ = [this] { return std::chrono::steady_clock::now() + ahead_.load(); };
   http::CurlTransport transport_{{.trust = {}, .proxy = {}}};
   const kube::Client client_;
-  kube::WorkQueue queue_;
+  kube::WorkQueue queue_{{.now = steady_now_}};
   Slots slots_;
   References references_{client_};
 
@@ -70,7 +80,13 @@ class OneOperator {
   const Log log_{{.json = false, .least = LogLevel::kError}};
   kube::EventRecorder events_{client_, {.controller = "imagebuild.dev/operator", .instance = "test"}};
   Inventory inventory_{client_, {.on_change = [this](const kube::ObjectKey& build) { queue_.add(build); }}};
-  const Observer observer_{{client_, inventory_, references_, reports, slots_}};
+  const Observer observer_{{.client = client_,
+                            .inventory = inventory_,
+                            .references = references_,
+                            .reports = reports,
+                            .slots = slots_,
+                            .now = [this] { return system_clock_now() + ahead_.load(); },
+                            .steady_now = steady_now_}};
   std::unique_ptr<Actor> actor_;
   std::unique_ptr<Controller> controller_;
 };
