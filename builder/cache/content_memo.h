@@ -23,7 +23,9 @@
 #include "archive/node.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/stream.h"
 #include "base/unique_fd.h"
+#include "builder/stage/content_log.h"
 #include "oci/digest.h"
 
 namespace imagebuild::builder {
@@ -56,6 +58,11 @@ class ContentMemo {
   // at again. So it is no answer to whether the file changed since.
   Result<oci::Digest> digest_of(const archive::Node& file, const archive::FileVersion& listed);
 
+  // Opens a regular file that is read once, from its start to its end. At the end `on_end` is told the digest of what
+  // was read, and what may be remembered is. What is known already is not hashed: if such a file changes meanwhile,
+  // `on_end` gets an error. The memo must outlive what is returned. Thread-safe, also with what it returned.
+  Result<std::unique_ptr<ByteSource>> open_content(const archive::Node& file, ContentLog::OnEnd on_end);
+
   // Keeps what is known for the next build. Files that nobody asked for stay until they are the majority.
   Status save();
 
@@ -63,6 +70,7 @@ class ContentMemo {
   std::size_t files_read() const;
 
  private:
+  class Content;
   struct Version {
     std::uint64_t inode = 0;
     std::uint64_t size_bytes = 0;
