@@ -8,75 +8,6 @@ namespace {
 using kube::at;
 using kube::text_at;
 
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::string part;
-  int depth = 0;
-  for (const char c : text) {
-    if (c == '(') ++depth;
-    if (c == ')') --depth;
-    if (c == separator && depth == 0) {
-      parts.push_back(std::exchange(part, {}));
-    } else {
-      part += c;
-    }
-  }
-  parts.push_back(part);
-  return parts;
-}
-
-std::string trimmed(std::string text) {
-  text.erase(0, std::min(text.find_first_not_of(' '), text.size()));
-  while (text.ends_with(' ')) text.pop_back();
-  return text;
-}
-
-bool label_matches(const Json& labels, const std::string& term) {
-  const auto value_of = [&](const std::string& key) -> std::optional<std::string> {
-    if (!labels.is_object() || !labels.contains(key)) return {};
-    return labels.at(key).get<std::string>();
-  };
-  for (const std::string set : {" notin (", " in ("}) {
-    const auto open = term.find(set);
-    if (open == term.npos) continue;
-    const auto value = value_of(trimmed(term.substr(0, open)));
-    bool found = false;
-    const std::string list = term.substr(open + set.size(), term.find(')') - open - set.size());
-    for (const std::string& choice : split(list, ',')) found = found || value == trimmed(choice);
-    return set == " in (" ? found : !found;
-  }
-  if (const auto unequal = term.find("!="); unequal != term.npos) {
-    return value_of(trimmed(term.substr(0, unequal))) != trimmed(term.substr(unequal + 2));
-  }
-  if (const auto equal = term.find('='); equal != term.npos) {
-    const auto begin = term.find_last_of('=') + 1;
-    return value_of(trimmed(term.substr(0, equal))) == trimmed(term.substr(begin));
-  }
-  return term.starts_with('!') ? !value_of(term.substr(1)) : value_of(term).has_value();
-}
-
-bool field_matches(const Json& object, const std::string& term) {
-  const bool unequal = term.find("!=") != term.npos;
-  const auto end = term.find(unequal ? "!=" : "=");
-  const Json* here = &object;
-  for (const std::string& name : split(term.substr(0, end), '.')) here = &at(*here, {name});
-  const std::string value = here->is_string() ? here->get<std::string>() : "";
-  return (value == term.substr(term.find_last_of('=') + 1)) != unequal;
-}
-
-// The field of `selector` that lists of this resource cannot be selected by; empty when there is none.
-std::string unknown_field(const std::string& plural, const std::string& selector) {
-  if (selector.empty()) return "";
-  for (const std::string& term : split(selector, ',')) {
-    const std::string field = trimmed(term.substr(0, std::min(term.find("!="), term.find('='))));
-    const bool known = field == "metadata.name" || field == "metadata.namespace" ||
-                       (plural == "pods" && (field == "spec.nodeName" || field == "status.phase")) ||
-                       (plural == "events" && (field.starts_with("involvedObject.") || field == "reason"));
-    if (!known) return field;
-  }
-  return "";
-}
-
 // Whether an object of `kind` can be one of `plural`: "Lease" of "leases", "NetworkPolicy" of "networkpolicies".
 bool belongs_to(const std::string& kind, const std::string& plural) {
   std::string stem;
@@ -121,76 +52,6 @@ Json content_of(Json object) {
   return object;
 }
 
-Json without_nulls(const Json& value) {
-  if (!value.is_object()) return value;
-  Json result = Json::object();
-  for (const auto& [name, member] : value.items()) {
-    if (!member.is_null()) result[name] = without_nulls(member);
-  }
-  return result;
-}
-
-}  // namespace
-
-std::optional<ApiTarget> ApiTarget::parse(const std::string& path) {
-  std::vector<std::string> parts = split(path.substr(std::min<std::size_t>(1, path.size())), '/');
-  ApiTarget target;
-  std::size_t next = 0;
-  if (parts.size() >= 3 && parts[0] == "api") {
-    target.version = parts[1];
-    next = 2;
-  } else if (parts.size() >= 4 && parts[0] == "apis") {
-    target.group = parts[1];
-    target.version = parts[2];
-    next = 3;
-  } else {
-    return {};
-  }
-  if (parts[next] == "namespaces" && parts.size() > next + 2 && parts[next + 2] != "status") {
-    target.ns = parts[next + 1];
-    next += 2;
-  }
-  const auto take = [&] { return next < parts.size() ? parts[next++] : std::string(); };
-  target.plural = take();
-  target.name = take();
-  target.subresource = take();
-  return target;
-}
-
-bool ApiSelector::matches(const Json& object) const {
-  const auto holds = [](const std::string& selector, const auto& term_holds) {
-    if (selector.empty()) return true;
-    const auto terms = split(selector, ',');
-    return std::all_of(terms.begin(), terms.end(), [&](const std::string& term) { return term_holds(trimmed(term)); });
-  };
-  const Json& its_labels = at(object, {"metadata", "labels"});
-  return holds(labels, [&](const std::string& term) { return label_matches(its_labels, term); }) &&
-         holds(fields, [&](const std::string& term) { return field_matches(object, term); });
-}
-
-ApiAnswer refusal(int status, const std::string& reason, const std::string& message, Json causes) {
-  Json body = {{"kind", "Status"},    {"apiVersion", "v1"}, {"metadata", Json::object()},
-               {"status", "Failure"}, {"message", message}, {"reason", reason},
-               {"code", status}};
-  if (!causes.empty()) body["details"] = {{"causes", std::move(causes)}};
-  return {status, std::move(body)};
-}
-
-namespace {
-
-ApiAnswer not_found(const ApiTarget& target) {
-  const std::string group = target.group.empty() ? "" : "." + target.group;
-  return refusal(404, "NotFound", target.plural + group + " \"" + target.name + "\" not found");
-}
-
-ApiAnswer conflict(const ApiTarget& target, const std::string& why) {
-  return refusal(409, "Conflict",
-                 "Operation cannot be fulfilled on " + target.plural + " \"" + target.name + "\": " + why);
-}
-
-constexpr const char* kModified =
-    "the object has been modified; please apply your changes to the latest version and try again";
-
 }  // namespace
 
 std::string FakeApiStore::next_time() {
@@ -228,7 +89,7 @@ std::vector<Json> FakeApiStore::objects(const std::string& collection, const std
 // A continue token is "VERSION:NAMESPACE/NAME", the last object that was handed out.
 ApiAnswer FakeApiStore::list(const ApiTarget& target, const ApiSelector& selector, std::size_t limit,
                              const std::string& next) const {
-  if (const std::string field = unknown_field(target.plural, selector.fields); !field.empty()) {
+  if (const std::string field = selector.unknown_field(target.plural); !field.empty()) {
     return refusal(400, "BadRequest", "field label not supported: " + field);
   }
   Json body = {{"kind", "List"},
@@ -413,108 +274,6 @@ ApiAnswer FakeApiStore::patch(const ApiTarget& target, const std::string& conten
   return store(target, *stored, std::move(now), manager);
 }
 
-void FakeApiStore::leaves(const Json& object, FieldPath& path, std::set<FieldPath>& into) {
-  if (!object.is_object() || object.empty()) {
-    into.insert(path);
-    return;
-  }
-  for (const auto& [name, value] : object.items()) {
-    path.push_back(name);
-    leaves(value, path, into);
-    path.pop_back();
-  }
-}
-
-std::set<std::vector<std::string>> FakeApiStore::fields_of(const Json& object, const std::string& subresource) {
-  Json owned = object;
-  owned.erase("apiVersion");
-  owned.erase("kind");
-  if (owned.contains("metadata")) {
-    for (const char* name : {"name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp",
-                             "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"}) {
-      owned["metadata"].erase(name);
-    }
-    if (owned["metadata"].empty()) owned.erase("metadata");
-  }
-  if (subresource == "status") owned = {{"status", at(object, {"status"})}};
-  std::set<FieldPath> fields;
-  FieldPath path;
-  if (!owned.empty()) leaves(owned, path, fields);
-  return fields;
-}
-
-ApiAnswer FakeApiStore::apply(const ApiTarget& target, Json object, const std::string& manager, bool force) {
-  if (manager.empty()) return refusal(422, "Invalid", "fieldManager is required for apply patch");
-  object = without_nulls(object);
-  Stored* stored = find(target);
-  if (stored == nullptr) {
-    if (!target.subresource.empty()) return not_found(target);
-    object["metadata"]["name"] = target.name;
-    ApiTarget collection = target;
-    collection.name.clear();
-    return create(collection, object, manager);
-  }
-  if (const std::string version = kube::resource_version_of(object);
-      !version.empty() && version != kube::resource_version_of(stored->object)) {
-    return conflict(target, kModified);
-  }
-  const std::set<FieldPath> wanted = fields_of(object, target.subresource);
-  const auto value_at = [](const Json& from, const FieldPath& path) {
-    const Json* here = &from;
-    for (const std::string& name : path) here = &at(*here, {name});
-    return *here;
-  };
-  const auto dotted = [](const FieldPath& path) {
-    std::string text;
-    for (const std::string& name : path) text += "." + name;
-    return text;
-  };
-  Json causes = Json::array();
-  for (const FieldPath& path : wanted) {
-    if (value_at(stored->object, path) == value_at(object, path)) continue;
-    for (const auto& [other, fields] : stored->owners) {
-      if (other == manager || !fields.contains(path)) continue;
-      causes.push_back({{"reason", "FieldManagerConflict"},
-                        {"message", "conflict with \"" + other + "\""},
-                        {"field", dotted(path)}});
-    }
-  }
-  if (!causes.empty() && !force) {
-    return refusal(409, "Conflict", "Apply failed with " + std::to_string(causes.size()) + " conflict", causes);
-  }
-  Json now = stored->object;
-  auto owners = stored->owners;
-  // What this manager applied before and does not any more goes, unless somebody else wants it too.
-  const bool status_only = target.subresource == "status";
-  std::set<FieldPath>& mine = owners[manager];
-  for (const FieldPath& path : std::set<FieldPath>(mine)) {
-    if (wanted.contains(path) || (path.front() == "status") != status_only) continue;
-    mine.erase(path);
-    const bool shared = std::any_of(owners.begin(), owners.end(), [&](const auto& other) {
-      return other.first != manager && other.second.contains(path);
-    });
-    Json* here = &now;
-    for (std::size_t i = 0; i + 1 < path.size() && here->contains(path[i]); ++i) here = &(*here)[path[i]];
-    if (!shared && here->is_object()) here->erase(path.back());
-  }
-  for (const FieldPath& path : wanted) {
-    Json* here = &now;
-    for (const std::string& name : path) {
-      if (!here->is_object()) *here = Json::object();
-      here = &(*here)[name];
-    }
-    const Json value = value_at(object, path);
-    const bool changed = *here != value;
-    *here = value;
-    for (auto& [other, fields] : owners) {
-      if (changed && other != manager) fields.erase(path);
-    }
-    mine.insert(path);
-  }
-  stored->owners = owners;
-  return store(target, *stored, std::move(now), "");
-}
-
 ApiAnswer FakeApiStore::remove(const ApiTarget& target, const Json& options) {
   Stored* stored = find(target);
   if (stored == nullptr) return not_found(target);
@@ -564,7 +323,7 @@ void FakeApiStore::collect_dependents(const std::string& uid, bool orphan) {
       const bool owned =
           std::any_of(owners.begin(), owners.end(), [&](const Json& owner) { return text_at(owner, {"uid"}) == uid; });
       if (!owned) continue;
-      const auto parts = split(name, '/');
+      const auto parts = split_outside_parentheses(name, '/');
       dependents.push_back({{parts[0], parts[1], key.first, parts[2], key.second, ""}, stored.object});
     }
   }

@@ -13,30 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "kube/resource.h"
+#include "fakes/api_request.h"
 
 namespace imagebuild::fakes {
-
-using kube::Json;
-
-// What a request's path names.
-struct ApiTarget {
-  std::string group, version, ns, plural, name, subresource;
-
-  // Nothing for paths that are no objects ("/version").
-  static std::optional<ApiTarget> parse(const std::string& path);
-  std::string collection() const { return group + "/" + version + "/" + plural; }
-};
-
-struct ApiAnswer {
-  int status = 200;
-  Json body;
-};
-
-struct ApiSelector {
-  std::string labels, fields;
-  bool matches(const Json& object) const;
-};
 
 // One change in the history.
 struct ApiChange {
@@ -44,9 +23,6 @@ struct ApiChange {
   std::string collection;
   Json before, now;  // Null when there was, or is, nothing.
 };
-
-// A refusal as the API server words it.
-ApiAnswer refusal(int status, const std::string& reason, const std::string& message, Json causes = Json::array());
 
 class FakeApiStore {
  public:
