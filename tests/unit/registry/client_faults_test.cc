@@ -1,6 +1,8 @@
 // The client against a registry that fails: what is tried again, how often, and what is said in the end.
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "unit/registry/client_bench.h"
 
 namespace imagebuild::registry {
@@ -157,11 +159,12 @@ TEST_F(FaultyPull, ContinuesABlobWhereTheConnectionBroke) {
 }
 
 TEST_F(FaultyPull, SkipsWhatItHasWhenTheServerIgnoresRanges) {
-  int asked = 0;
+  std::atomic<int> asked = 0;
   const fakes::HttpServer server([&asked](fakes::Exchange& exchange) {
+    const bool first = asked++ == 0;
     exchange.begin(200, {}, kStored.size());
-    exchange.write(asked++ == 0 ? kStored.substr(0, 1200) : kStored);
-    if (asked == 1) exchange.drop();
+    exchange.write(first ? kStored.substr(0, 1200) : kStored);
+    if (first) exchange.drop();
   });
   EXPECT_EQ(pull(client_, reference(server.host(), "a/b"), describe(kStored)), kStored);
   EXPECT_EQ(asked, 2);
