@@ -5,9 +5,8 @@
 
 Latency from the API server's answer to the creation of an ImageBuild to its first pod; many at once; a start with many
 finished ones; and the requests of a build from its beginning to its end. Each at three sizes; medians of the rounds.
-The operator runs with its default settings; where more builds are under way than its limit, that is lifted
-(--concurrency=0), for it says how many may be under way, not how fast they get there. Larger sizes on the tests' fake API
-server, if the program serve_fake_api lies beside the others.
+The operator runs with its default settings. Larger sizes on the tests' fake API server, if the program serve_fake_api lies
+beside the others.
 """
 
 import argparse
@@ -51,13 +50,13 @@ _QUOTED = {
 class Operator:
     """A process of it with its default settings, and what it says of itself."""
 
-    def __init__(self, program: pathlib.Path, kubeconfig: pathlib.Path, *options: str):
+    def __init__(self, program: pathlib.Path, kubeconfig: pathlib.Path):
         self._port = free_port()
         self._log = tempfile.TemporaryFile()
         self._command = [program, f"--kubeconfig={kubeconfig}", f"--metrics-port={self._port}", f"--report-port={free_port()}",
                          "--report-address=127.0.0.1", "--builder-image=registry.example/imagebuild-builder:1",
                          "--stage-image=registry.example/imagebuild-stage:1", "--leader-elect", f"--lease-namespace={NAMESPACE}",
-                         "--identity=bench", *options]
+                         "--identity=bench"]
 
     def __enter__(self):
         self.started = time.monotonic()
@@ -151,8 +150,8 @@ class Bench:
         self._server, self._programs = server, programs
         self._numbers = 0
 
-    def operator(self, *options: str) -> Operator:
-        return Operator(self._programs / "imagebuild-operator", self._server.kubeconfig, *options)
+    def operator(self) -> Operator:
+        return Operator(self._programs / "imagebuild-operator", self._server.kubeconfig)
 
     def fresh_name(self) -> str:
         self._numbers += 1
@@ -178,7 +177,7 @@ class Bench:
         """One build after another: from the API server's answer to its creation, and from asking for that, until a watch
         shows its pod."""
         waits, asked, first_pods, client = [], [], [], self._server.client()
-        with self.operator("--concurrency=0") as operator, FirstPods(self._server) as pods:
+        with self.operator() as operator, FirstPods(self._server) as pods:
             operator.wait_synced()
             operator.wait_idle()
             time.sleep(1)  # what a start brings in the server
@@ -210,7 +209,7 @@ class Bench:
     def at_once(self, count: int) -> dict:
         """From the first creation until a watch has shown a pod of each."""
         names = [self.fresh_name() for _ in range(count)]
-        with self.operator("--concurrency=0") as operator, FirstPods(self._server) as pods:
+        with self.operator() as operator, FirstPods(self._server) as pods:
             operator.wait_synced()
             operator.wait_idle()
             time.sleep(1)

@@ -49,7 +49,7 @@ class Cluster:
 
     def finish(self, name: str) -> dict:
         """Brings the build to its end, and returns the ImageBuild when everything of it is cleaned up."""
-        deadline, played = time.monotonic() + 60, set()
+        deadline, begun, ended = time.monotonic() + 60, set(), set()
         while time.monotonic() < deadline:
             build = self._client.call("GET", f"{BUILDS}/{name}")
             pods = [pod for pod in self._client.call("GET", PODS)["items"] if _owner(pod) == name]
@@ -61,9 +61,14 @@ class Cluster:
             for pod in pods:
                 if "deletionTimestamp" in pod["metadata"]:
                     self._client.call("DELETE", f"{PODS}/{pod['metadata']['name']}", {"gracePeriodSeconds": 0})
-                elif pod["metadata"]["name"] not in played:
-                    played.add(pod["metadata"]["name"])
-                    self._run(pod, name)
+                elif pod["metadata"]["name"] not in begun:
+                    begun.add(pod["metadata"]["name"])
+                    self._begin(pod)
+            under_way = [pod for pod in pods if pod["metadata"]["name"] in begun - ended and "deletionTimestamp" not in pod["metadata"]]
+            if under_way:
+                pod = min(under_way, key=_turn)
+                ended.add(pod["metadata"]["name"])
+                self._run(pod, name)
             time.sleep(0.02)
         raise AssertionError(f"the build {name} did not end: {json.dumps(build.get('status'))}")
 
@@ -73,28 +78,29 @@ class Cluster:
             self._client.call("PATCH", f"{_CLAIMS}/{claim['metadata']['name']}", {"metadata": {"finalizers": None}},
                               "application/merge-patch+json")
 
-    def _run(self, pod: dict, build: str) -> None:
-        """From the scheduler to the end: each change that a kubelet writes, and each report that a builder sends."""
-        metadata = pod["metadata"]
+    def _write(self, pod: dict, phase: str, state: dict) -> None:
         container = {"name": pod["spec"]["containers"][0]["name"], "image": "x", "imageID": "", "ready": False, "restartCount": 0}
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        status = {"phase": phase, "containerStatuses": [container | {"state": state}],
+                  "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": _now()}]}
+        self._client.call("PATCH", f"{PODS}/{pod['metadata']['name']}/status", {"status": status}, "application/merge-patch+json")
+        time.sleep(0.05)  # these are seconds apart in a cluster
 
-        def write(phase: str, state: dict) -> None:
-            status = {"phase": phase, "containerStatuses": [container | {"state": state}],
-                      "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": now}]}
-            self._client.call("PATCH", f"{PODS}/{metadata['name']}/status", {"status": status}, "application/merge-patch+json")
-            time.sleep(0.05)  # these are seconds apart in a cluster
+    def _begin(self, pod: dict) -> None:
+        """From the scheduler to the start of the container: each change that a kubelet writes."""
+        name = pod["metadata"]["name"]
+        self._client.call("POST", f"{PODS}/{name}/binding", {
+            "metadata": {"name": name}, "target": {"apiVersion": "v1", "kind": "Node", "name": "node-1"}})
+        self._write(pod, "Pending", {"waiting": {"reason": "ContainerCreating"}})
+        self._write(pod, "Running", {"running": {"startedAt": _now()}})
 
-        self._client.call("POST", f"{PODS}/{metadata['name']}/binding", {
-            "metadata": {"name": metadata["name"]}, "target": {"apiVersion": "v1", "kind": "Node", "name": "node-1"}})
-        write("Pending", {"waiting": {"reason": "ContainerCreating"}})
-        write("Running", {"running": {"startedAt": now}})
-        for told in self._told(metadata["labels"], build):
+    def _run(self, pod: dict, build: str) -> None:
+        """To the end: each report that a builder sends, and what the kubelet writes of it."""
+        for told in self._told(pod["metadata"]["labels"], build):
             _report(pod, told)
             time.sleep(0.05)
-        ended = {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now,
+        ended = {"exitCode": 0, "reason": "Completed", "startedAt": _now(), "finishedAt": _now(),
                  "message": json.dumps({name: value for name, value in told.items() if name != "plan"})}
-        write("Succeeded", {"terminated": ended})
+        self._write(pod, "Succeeded", {"terminated": ended})
 
     def _told(self, labels: dict, build: str) -> list[dict]:
         end = {"version": 1, "step": -1, "done": True}
@@ -105,6 +111,16 @@ class Cluster:
             return [end | {"image": image}]
         steps = len(json.loads(self._plan)["stages"][int(labels[_STAGE])]["steps"])
         return [{"version": 1, "step": step, "done": False} for step in range(steps)] + [end | {"step": steps - 1, "exportBytes": 4096}]
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _turn(pod: dict) -> tuple[bool, str]:
+    """Who was made ahead of its time waits for the others: publish for all stages, a stage for those before it."""
+    labels = pod["metadata"]["labels"]
+    return labels[_ROLE] == "publish", labels.get(_STAGE, "")
 
 
 def _report(pod: dict, told: dict) -> None:

@@ -80,7 +80,9 @@ class Actor::Round {
 
   void operator()(const build::DeletePod& pod) { remove(kube::pods(), pod.name); }
   void operator()(const build::DeleteClaim& claim) { remove(claims(), claim.name); }
-  void operator()(const build::DeleteRecord& record) { remove(config_maps(), record.name); }
+  void operator()(const build::DeleteRecord& record) {
+    if (remove(config_maps(), record.name)) memory_.removed_records[record.name] = parts_.now() + kWatchPatience;
+  }
 
   void operator()(const build::ReadOutcome& read) {
     // A stage's pod may have another container beside the stage's.
@@ -135,6 +137,11 @@ class Actor::Round {
     to[name] = {std::make_shared<const kube::Json>(std::move(object)), parts_.now() + kWatchPatience};
   }
 
+  void note_record(const std::string& name, kube::Json record) const {
+    memory_.removed_records.erase(name);
+    note(memory_.made_records, name, project_record(std::move(record)));
+  }
+
   kube::ApiResult<kube::Json> create_claim(const build::CreateClaim& create) const {
     ASSIGN_OR_RETURN(kube::Json claim, parts_.client.create(claims(), make_claim(build_, create), stop_));
     return project_claim(std::move(claim));
@@ -183,7 +190,7 @@ class Actor::Round {
     if (!created.ok()) {
       return created.error().is_already_exists() ? kube::ApiStatus(std::monostate{}) : created.error();
     }
-    note(memory_.made_records, kube::key_of(record).name, project_record(*std::move(created)));
+    note_record(kube::key_of(record).name, *std::move(created));
     return std::monostate{};
   }
 
@@ -201,7 +208,7 @@ class Actor::Round {
       written = parts_.client.update(config_maps(), record, stop_);
     }
     if (!written.ok()) return written.error();
-    if (!is_there) note(memory_.made_records, action.name, project_record(*std::move(written)));
+    if (!is_there) note_record(action.name, *std::move(written));
     return std::monostate{};
   }
 
@@ -221,10 +228,13 @@ class Actor::Round {
     return value->get<std::string>();
   }
 
-  void remove(const kube::Resource& resource, const std::string& name) {
+  // Whether it is gone, or going.
+  bool remove(const kube::Resource& resource, const std::string& name) {
     for (MadeObjects* made : {&memory_.made_pods, &memory_.made_claims, &memory_.made_records}) made->erase(name);
     const auto removed = parts_.client.remove(resource, {build_.ns, name}, {}, stop_);
-    if (!removed.ok() && !removed.error().is_not_found()) failed(removed.error());
+    const bool gone = removed.ok() || removed.error().is_not_found();
+    if (!gone) failed(removed.error());
+    return gone;
   }
 
   void failed(const Error& error) {

@@ -60,16 +60,18 @@ const Json& container_status(const Json& pod, const std::string& container, cons
   return kNone;
 }
 
-std::string unschedulable(const Json& pod) {
+// What the scheduler says of the pod. A queue such as Kueue's holds pods back by gates (SchedulingGated).
+void read_scheduling(const Json& pod, build::Pod& to) {
   const Json& conditions = at(pod, {"status", "conditions"});
-  if (!conditions.is_array()) return {};
+  if (!conditions.is_array()) return;
   for (const Json& one : conditions) {
-    if (text_at(one, {"type"}) != "PodScheduled" || text_at(one, {"status"}) != "False") continue;
-    if (text_at(one, {"reason"}) != "Unschedulable") continue;
-    std::string message = text_at(one, {"message"});
-    return message.empty() ? "no node can take the pod" : message;
+    if (text_at(one, {"type"}) != "PodScheduled") continue;
+    if (text_at(one, {"status"}) == "True") to.scheduled = time_at(one, {"lastTransitionTime"});
+    const std::string reason = text_at(one, {"reason"});
+    if (text_at(one, {"status"}) != "False" || (reason != "Unschedulable" && reason != "SchedulingGated")) continue;
+    const std::string message = text_at(one, {"message"});
+    to.unschedulable = message.empty() ? "no node can take the pod" : message;
   }
-  return {};
 }
 
 Status read_labels(const Json& pod, build::Pod& to) {
@@ -269,7 +271,7 @@ Result<build::Pod> pod_from(const Json& pod) {
   result.phase = phase_of(text_at(pod, {"status", "phase"}));
   result.reason = text_at(pod, {"status", "reason"});
   result.message = text_at(pod, {"status", "message"});
-  result.unschedulable = unschedulable(pod);
+  read_scheduling(pod, result);
   if (moves_artifacts(pod)) {
     read_stage_with_transfers(pod, result);
   } else {

@@ -67,6 +67,10 @@ Owned Observer::owned_by(const std::string& uid, Recollection& memory) const {
   add_made(memory.made_pods, now, owned.pods);
   add_made(memory.made_claims, now, owned.claims);
   add_made(memory.made_records, now, owned.records);
+  std::erase_if(owned.records, [&](const kube::Object& shown) {
+    const auto removed = memory.removed_records.find(kube::key_of(*shown).name);
+    return removed != memory.removed_records.end() && now < removed->second;
+  });
   return owned;
 }
 

@@ -17,7 +17,7 @@ struct Options {
   std::string image_pull_policy;         // Empty: Kubernetes' default.
   api::ResourceNeeds builder_resources;  // Of prepare and publish pods.
   std::vector<std::string> namespaces;   // Empty: all.
-  std::size_t concurrency = 20;          // Builds at once; 0: no limit.
+  std::size_t concurrency = 0;           // Builds at once; 0: no limit.
   int workers = 4;
   bool leader_elect = false;
   std::string lease_namespace, lease_name = "imagebuild-operator", identity;

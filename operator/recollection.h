@@ -52,6 +52,8 @@ struct Recollection {
   kube::Object parsed_from;
   std::shared_ptr<const api::ImageBuild> parsed;
   MadeObjects made_pods, made_claims, made_records;
+  // Records that were deleted and that a watch may still show: so long they are taken for gone.
+  std::map<std::string, kube::SteadyTime> removed_records;
   std::optional<KnownPlan> plan;
   std::string recorded_plan_of;                    // The pod whose plan this process has put into the record.
   std::map<std::string, RefusedCreation> refused;  // By the object's name.

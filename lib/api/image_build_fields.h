@@ -320,6 +320,8 @@ void walk(F& f, ImageBuildStatus& v) {
   f("startTime", v.start_time);
   f("completionTime", v.completion_time);
   f("duration", v.duration);
+  f("waited", v.waited);
+  f("waitingSince", v.waiting_since);
   f("source", v.source);
   f("image", v.image);
   f("prepare", v.prepare);

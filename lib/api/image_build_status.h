@@ -48,7 +48,8 @@ struct WorkStatus {
   std::string node;           // Where that ran.
   std::int64_t attempts = 0;  // Pods seen so far.
   std::int64_t retries = 0;   // Attempts that the infrastructure lost.
-  std::optional<WallTime> start_time, completion_time;
+  std::optional<WallTime> start_time;  // Of the first pod; if it was made ahead, when it had nothing to wait for.
+  std::optional<WallTime> completion_time;
   bool operator==(const WorkStatus&) const = default;
 };
 struct StageStatus {
@@ -117,6 +118,10 @@ struct ImageBuildStatus {
   std::vector<Condition> conditions;  // Sorted by type.
   std::optional<WallTime> start_time, completion_time;
   std::string duration;  // "1m20s", when it ended.
+  // Waits in which nothing of the build was on a node and a pod waited for one, or for room in a quota: those that are
+  // over, "1m20s", and the one that is not. spec.timeout does not count them.
+  std::string waited;
+  std::optional<WallTime> waiting_since;
   SourceStatus source;
   ImageStatus image;  // The newest that was published; an earlier build's while the next one runs.
   WorkStatus prepare, publish;

@@ -50,9 +50,10 @@ void Reconciler::go_on() {
   if (failed_) return stop_counting_all();  // What was followed after the failure, too.
   if (spec_.suspend) return suspend();
   if (!begin()) return;
+  if (!claim_broken_) start_what_can_start();
+  note_wait();
   if (past_deadline()) return;
   if (claim_broken_) return wait_for_claim();
-  start_what_can_start();
   if (refused_for_good()) return;
   describe();
 }

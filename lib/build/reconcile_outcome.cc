@@ -48,6 +48,7 @@ void Reconciler::going_on(const char* why, const std::string& message) {
 void Reconciler::end(BuildPhase phase, const Situation& situation) {
   next_.phase = phase;
   next_.completion_time = now_;
+  if (next_.waiting_since) end_wait(placed_after(*next_.waiting_since).value_or(now_));
   if (next_.start_time) {
     next_.duration = duration_text(std::chrono::duration_cast<std::chrono::seconds>(now_ - *next_.start_time));
   }

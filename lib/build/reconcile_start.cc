@@ -19,7 +19,10 @@ using api::WorkStatus;
 
 // Whether the build is under way; it may have to queue.
 bool Reconciler::begin() {
-  if (before_.phase == BuildPhase::kSuspended && next_.start_time) next_.start_time = now_;
+  if (before_.phase == BuildPhase::kSuspended && next_.start_time) {
+    next_.start_time = now_;
+    next_.waited.clear();
+  }
   if (next_.start_time) return true;
   if (observed_.slot_free) {
     next_.start_time = now_;

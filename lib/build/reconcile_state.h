@@ -36,11 +36,12 @@ struct Pod {
   std::optional<WallTime> deletion;  // metadata.deletionTimestamp: when its grace period ends.
   std::string node;
   std::string reason, message;                  // status.reason: "Evicted", "OutOfcpu", "NodeLost", …
-  std::string unschedulable;                    // The message of PodScheduled=False with the reason Unschedulable.
+  std::string unschedulable;                    // Why it has no node yet: the message of PodScheduled=False.
   std::string waiting_reason, waiting_message;  // The container's state.waiting.
   std::optional<int> exit_code;                 // The container's state.terminated …
   std::string terminated_reason;                // … "OOMKilled", "Error", "ContainerStatusUnknown"
   WallTime created{};
+  std::optional<WallTime> scheduled;          // When it got its node.
   std::optional<WallTime> started, finished;  // The container.
   std::optional<api::Told> told;              // The newest, whichever way it came.
   bool outcome_read = false;                  // Its log was read already (ReadOutcome): there is no more to learn.

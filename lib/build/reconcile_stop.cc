@@ -30,16 +30,24 @@ void interrupt(WorkStatus& status, WorkPhase phase) {
 
 }  // namespace
 
-bool Reconciler::past_deadline() {
+// Its clock stands still while the build waits for a place.
+bool Reconciler::build_past() {
+  if (next_.waiting_since) return false;
   const std::string text = spec_.timeout.empty() ? api::kDefaultTimeout : spec_.timeout;
-  const WallTime deadline = *next_.start_time + limit(text).value_or(milliseconds(0));
-  if (now_ >= deadline) {
-    std::string message = "the build did not end within " + text;
-    if (const auto waiting = waiting_reason()) message += "; it waited: " + waiting->message;
-    fail("", reason::kDeadlineExceeded, message);
-    return true;
+  const WallTime deadline = *next_.start_time + limit(text).value_or(milliseconds(0)) + waited();
+  if (now_ < deadline) {
+    again_at(deadline);
+    return false;
   }
-  again_at(deadline);
+  std::string message = "the build did not end within " + text;
+  if (!next_.waited.empty()) message += ", without the " + next_.waited + " in which it waited for a node or a quota";
+  if (const auto waiting = waiting_reason()) message += "; it waited: " + waiting->message;
+  fail("", reason::kDeadlineExceeded, message);
+  return true;
+}
+
+bool Reconciler::past_deadline() {
+  if (build_past()) return true;
   const auto stage_limit = limit(spec_.stage_timeout);
   if (!stage_limit) return false;
   if (pod_past(prepare_, next_.prepare, "prepare", {}, *stage_limit)) return true;
@@ -75,7 +83,8 @@ bool Reconciler::pod_past(const Followed& followed, WorkStatus& status, const st
   if (followed.pod == nullptr || (status.phase != WorkPhase::kPending && status.phase != WorkPhase::kRunning)) {
     return false;
   }
-  const WallTime deadline = std::max(followed.pod->created, needs_end) + stage_limit;
+  if (followed.pod->node.empty() && status.phase == WorkPhase::kPending) return false;  // Its time begins on a node.
+  const WallTime deadline = std::max(followed.pod->scheduled.value_or(followed.pod->created), needs_end) + stage_limit;
   if (now_ < deadline) {
     again_at(deadline);
     return false;
@@ -107,6 +116,7 @@ void Reconciler::suspend() {
   interrupt(next_.prepare, WorkPhase::kWaiting);
   for (api::StageStatus& stage : next_.stages) interrupt(stage.work, WorkPhase::kWaiting);
   interrupt(next_.publish, WorkPhase::kWaiting);
+  next_.waiting_since.reset();
   next_.phase = BuildPhase::kSuspended;
   set_conditions(next_, {Situation::Kind::kSuspended, reason::kSuspended, "spec.suspend is set"}, now_);
 }

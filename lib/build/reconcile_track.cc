@@ -92,6 +92,24 @@ void Reconciler::track_stage(int index) {
     stage.export_bytes = static_cast<std::int64_t>(pod->told->export_bytes);
   }
   settle(stage.name, stages_[i], stage.work);
+  count_own_time(stage.work, needs_of_stage(i));
+}
+
+// A pod that was made ahead has not begun before what it waits for is done.
+void Reconciler::count_own_time(WorkStatus& status, const std::vector<std::size_t>& needs) const {
+  const bool waits = !std::ranges::all_of(needs, [&](std::size_t need) { return is_over(need); });
+  if (waits && status.phase == WorkPhase::kRunning) status.phase = WorkPhase::kPending;
+  if (!waits && status.start_time && status.attempts == 1) {
+    status.start_time = std::max(*status.start_time, end_of(needs));
+  }
+}
+
+std::vector<std::size_t> Reconciler::stages_with_pods() const {
+  std::vector<std::size_t> stages;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    if (places_[i] == Place::kPod) stages.push_back(i);
+  }
+  return stages;
 }
 
 void Reconciler::track_publish() {
@@ -111,6 +129,7 @@ void Reconciler::track_publish() {
   publish_ = follow(Work{PodRole::kPublish, 0}, next_.publish, observed_.pods, options, now_);
   if (options.outcome_known) published_ = *told->told->image;
   settle("publish", publish_, next_.publish);
+  count_own_time(next_.publish, stages_with_pods());
   const bool waits = !stages_done() && next_.publish.phase != WorkPhase::kSucceeded;
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (places_[i] != Place::kPublish || next_.stages[i].cached) continue;

@@ -51,6 +51,8 @@ class Reconciler {
   void track_stages();
   void list_stages(const api::Plan& plan);
   void track_stage(int index);
+  void count_own_time(api::WorkStatus& status, const std::vector<std::size_t>& needs) const;
+  std::vector<std::size_t> stages_with_pods() const;
   void track_publish();
   void settle(const std::string& name, const Followed& followed, const api::WorkStatus& status);
   std::string message_of(const api::WorkStatus& status, const Followed& followed) const;
@@ -80,8 +82,16 @@ class Reconciler {
   bool needs_done(std::size_t stage) const;
   bool may_go_ahead(std::size_t stage) const;
 
+  // reconcile_clock.cc: when the clock of spec.timeout stands still.
+  void note_wait();
+  WallTime begin_of_wait() const;
+  std::optional<WallTime> placed_after(WallTime since) const;
+  void end_wait(WallTime when);
+  std::chrono::milliseconds waited() const;
+
   // reconcile_stop.cc: deadlines, suspend and cancel.
   bool past_deadline();
+  bool build_past();
   bool pod_past(const Followed& followed, api::WorkStatus& status, const std::string& name, WallTime needs_end,
                 std::chrono::milliseconds stage_limit);
   bool stage_past(std::size_t stage, std::chrono::milliseconds stage_limit);

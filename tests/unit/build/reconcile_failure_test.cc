@@ -151,11 +151,12 @@ std::vector<Row> what_fails_for_good() {
        },
        {"delete s0-1", "delete s1-1"},
        "False DeadlineExceeded stalled"},
-      {"CountsPendingTimeTowardsTheDeadline",
+      {"CountsThePullOfAnImageTowardsTheDeadline",
        [](W& w) {
          w.spec().timeout = "5m";
          w.round();
-         w.pod(kPrepareWork).unschedulable = "no node";
+         w.pod(kPrepareWork).node = "node-1";
+         w.pod(kPrepareWork).waiting_reason = "ImagePullBackOff";
          w.pass(seconds(300));
        },
        {"delete prepare-1"},

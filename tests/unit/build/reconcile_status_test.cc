@@ -109,7 +109,7 @@ TEST(ReconcileStatus, OfAFailedBuildSaysNothingOfPodsThatOnlyWaited) {
     w.round();
     w.runs(kPublishWork);
     w.round();
-    ASSERT_EQ(w.status().publish.phase, api::WorkPhase::kRunning);
+    ASSERT_EQ(w.status().publish.phase, api::WorkPhase::kPending);
     w.ends(stage_work(failing), failed("Failed", "the command ended with exit status 2", 2), 1);
     w.round();
     const auto& stages = w.status().stages;
@@ -188,6 +188,7 @@ TEST(ReconcileStatus, AsksToBeWokenAtTheDeadline) {
   w.round();
   EXPECT_EQ(w.requeue(), std::chrono::minutes(10));
   w.spec().stage_timeout = "2m";
+  w.runs(kPrepareWork);
   w.pass(seconds(30));
   w.round();
   EXPECT_EQ(w.requeue(), seconds(90));

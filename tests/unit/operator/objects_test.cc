@@ -108,9 +108,16 @@ TEST(PodFrom, ReadsTheStatus) {
        [](const build::Pod& pod) { EXPECT_FALSE(pod.unschedulable.empty()); }},
       {"held back by a scheduling gate",
        R"({"conditions":[{"type":"PodScheduled","status":"False","reason":"SchedulingGated","message":"x"}]})",
+       [](const build::Pod& pod) { EXPECT_EQ(pod.unschedulable, "x"); }},
+      {"an error of the scheduler itself",
+       R"({"conditions":[{"type":"PodScheduled","status":"False","reason":"SchedulerError","message":"x"}]})",
        [](const build::Pod& pod) { EXPECT_EQ(pod.unschedulable, ""); }},
-      {"scheduled", R"({"conditions":[{"type":"PodScheduled","status":"True"}]})",
-       [](const build::Pod& pod) { EXPECT_EQ(pod.unschedulable, ""); }},
+      {"scheduled",
+       R"({"conditions":[{"type":"PodScheduled","status":"True","lastTransitionTime":"2026-01-02T03:04:05Z"}]})",
+       [](const build::Pod& pod) {
+         EXPECT_EQ(pod.unschedulable, "");
+         EXPECT_EQ(pod.scheduled, parse_time("2026-01-02T03:04:05Z"));
+       }},
       {"waiting",
        R"({"phase":"Pending","containerStatuses":[{"name":"stage","state":{"waiting":{"reason":"ImagePullBackOff",
           "message":"Back-off pulling image"}}}]})",
