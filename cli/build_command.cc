@@ -257,35 +257,68 @@ class Build {
   // The stage's result: kept from an earlier build, or made now and kept for later ones.
   Result<api::StageReport> get(const api::Plan& plan, int stage, const ImagePool& images,
                                std::optional<LocalRuntime>& runtime, std::stop_token stop) {
-    const builder::StageResults results(plan, caches_->places());
     const fs::path folder = volume_ / volume::stage_folder(stage);
-    // Without inputs (a file that cannot be read) the stage is run, and says better what is wrong.
-    const Result<build::StageInputs> inputs = builder::stage_inputs(plan, stage, input_places());
-    std::string changed;
-    if (inputs.ok()) {
-      ASSIGN_OR_RETURN(builder::Restored restored, results.restore(stage, *inputs, folder, stop));
-      for (const Error& error : restored.warnings) progress_.show(Warning{"a cache is not used: " + error.message});
-      if (restored.report) {
-        progress_.show(StageCached{stage});
-        if (caches_->places().to.size() > 1) keep(plan, stage, *inputs, *restored.report, folder, stop);
-        return note_done(stage, std::move(*restored.report));
-      }
-      if (restored.change) changed = restored.change->what;
+    ASSIGN_OR_RETURN(LookedUp found, look_up(plan, stage, folder, stop));
+    for (const Error& error : found.restored.warnings) {
+      progress_.show(Warning{"a cache is not used: " + error.message});
     }
-    ASSIGN_OR_RETURN(api::StageReport report, run_showing(plan, stage, changed, images, runtime, stop));
-    if (inputs.ok() && !stop.stop_requested()) keep(plan, stage, *inputs, report, folder, stop);
+    if (found.restored.report) {
+      progress_.show(StageCached{stage});
+      if (caches_->places().to.size() > 1) keep(plan, stage, found, nullptr, *found.restored.report, folder, stop);
+      return note_done(stage, std::move(*found.restored.report));
+    }
+    const std::string changed = found.restored.change ? found.restored.change->what : std::string();
+    builder::ContentLog contents = new_content_log();
+    ASSIGN_OR_RETURN(api::StageReport report, run_showing(plan, stage, changed, images, runtime, contents, stop));
+    if (found.can_be_kept && !stop.stop_requested()) keep(plan, stage, found, &contents, report, folder, stop);
     if (report.failure) return report;
     return note_done(stage, std::move(report));
   }
 
-  // Whoever changed the context meanwhile has made the inputs those of something else: then nothing is kept.
-  void keep(const api::Plan& plan, int stage, const build::StageInputs& inputs, const api::StageReport& report,
-            const fs::path& folder, const std::stop_token& stop) {
-    const Result<build::StageInputs> inputs_now = builder::stage_inputs(plan, stage, input_places());
-    if (!inputs_now.ok() || *inputs_now != inputs) return;
+  struct LookedUp {
+    builder::Restored restored;
+    std::optional<build::StageInputs> inputs;  // None where no cache had to be asked with them.
+    bool can_be_kept = true;
+  };
+
+  // Where no cache can have anything of a stage that tells what it reads, its files are read by the stage alone.
+  Result<LookedUp> look_up(const api::Plan& plan, int stage, const fs::path& folder, const std::stop_token& stop) {
+    const builder::StageResults results(plan, caches_->places());
+    if (builder::logs_all_content(plan.stages[static_cast<std::size_t>(stage)])) {
+      const Result<build::StageInputs> outline = builder::stage_outline(plan, stage, input_places());
+      if (outline.ok()) {
+        ASSIGN_OR_RETURN(std::optional<builder::Restored> nothing,
+                         results.restore_nothing(stage, *outline, folder, stop));
+        if (nothing) return LookedUp{std::move(*nothing), std::nullopt};
+      }
+    }
+    Result<build::StageInputs> inputs = builder::stage_inputs(plan, stage, input_places());
+    // Without inputs (a file that cannot be read) the stage is run, and says better what is wrong.
+    if (!inputs.ok()) return LookedUp{{}, std::nullopt, false};
+    ASSIGN_OR_RETURN(builder::Restored restored, results.restore(stage, *inputs, folder, stop));
+    return LookedUp{std::move(restored), std::move(*inputs)};
+  }
+
+  // The log of one stage; of the context's files the memo learns too.
+  builder::ContentLog new_content_log() {
+    if (memo_ == nullptr) return builder::ContentLog();
+    return builder::ContentLog([this](const archive::Node& file, builder::ContentLog::OnEnd on_end) {
+      return memo_->open_content(file, std::move(on_end));
+    });
+  }
+
+  // The key is of what the stage read, where `contents` knows that. Whoever changed the context meanwhile has made the
+  // inputs those of something else: then nothing is kept.
+  void keep(const api::Plan& plan, int stage, const LookedUp& found, const builder::ContentLog* contents,
+            const api::StageReport& report, const fs::path& folder, const std::stop_token& stop) {
+    if (contents != nullptr && contents->is_spoiled()) return;
+    builder::InputPlaces places = input_places();
+    places.contents = contents;
+    const Result<build::StageInputs> inputs = builder::stage_inputs(plan, stage, places);
+    if (!inputs.ok() || (found.inputs && *inputs != *found.inputs)) return;
     const bool ran_commands = plan.stages[static_cast<std::size_t>(stage)].needs_container;
     const Status kept =
-        builder::StageResults(plan, caches_->places()).keep(stage, inputs, report, folder, ran_commands, stop);
+        builder::StageResults(plan, caches_->places()).keep(stage, *inputs, report, folder, ran_commands, stop);
     if (kept.ok()) {
       has_kept_ = true;
     } else if (kept.error().code != ErrorCode::kCancelled) {
@@ -305,7 +338,8 @@ class Build {
   }
 
   Result<api::StageReport> run_showing(const api::Plan& plan, int stage, std::string changed, const ImagePool& images,
-                                       std::optional<LocalRuntime>& runtime, std::stop_token stop) {
+                                       std::optional<LocalRuntime>& runtime, builder::ContentLog& contents,
+                                       std::stop_token stop) {
     std::vector<fs::path> layers;
     if (const api::BaseImage* const root = api::root_image(plan, stage)) {
       ASSIGN_OR_RETURN(layers, images.wait_for(static_cast<int>(root - plan.images.data()), stop));
@@ -321,6 +355,8 @@ class Build {
       job.stage = stage;
       job.compression = options_.compression;
       job.on_event = on_event;
+      job.context = context_;
+      job.contents = &contents;
       return builder::compute_stage(plan, job, stop);
     };
     uploads_->begin(stage);

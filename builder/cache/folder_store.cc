@@ -113,7 +113,7 @@ std::vector<KeptRecord> read_records(const fs::path& folder) {
 }  // namespace
 
 Result<FolderStore> FolderStore::open(FolderStoreSettings settings) {
-  for (const char* name : {"records", "blobs", "tmp"}) {
+  for (const char* name : {"records", "outlines", "blobs", "tmp"}) {
     std::error_code error;
     fs::create_directories(settings.folder / name, error);
     if (error) return system_error("the cache folder " + (settings.folder / name).string(), error.value());
@@ -206,12 +206,19 @@ Status FolderStore::keep(const oci::Digest& key, const CacheRecord& record, cons
   for (const CachedFile& file : record.files) {
     RETURN_IF_ERROR(take_in(file, folder / file.path, stop));
   }
+  if (!record.outline.empty()) {
+    RETURN_IF_ERROR(open_file(outline_path(record.outline), O_WRONLY | O_CREAT | O_NOFOLLOW));
+  }
   ASSIGN_OR_RETURN(const TempDir tmp, TempDir::create("record-", settings_.folder / "tmp"));
   RETURN_IF_ERROR(write_file_atomically(tmp.path() / "record", record.json()));
   std::error_code error;
   fs::rename(tmp.path() / "record", record_path(key.hex()), error);
   if (error) return system_error(record_path(key.hex()).string(), error.value());
   return ok();
+}
+
+bool FolderStore::may_have(const oci::Digest& outline) const {
+  return ::access(outline_path(outline.hex()).c_str(), F_OK) == 0 || errno != ENOENT;
 }
 
 Result<std::vector<CacheEntry>> FolderStore::entries() const {
@@ -244,6 +251,7 @@ Result<std::uint64_t> FolderStore::prune(const CacheLimits& limits) const {
   ASSIGN_OR_RETURN(const UniqueFd held, lock(LOCK_EX));
   const std::uint64_t before = usage().bytes;
   std::set<std::string> kept;
+  std::set<std::string> outlines;
   std::uint64_t bytes = 0;
   std::error_code error;
   bool is_full = false;
@@ -264,6 +272,11 @@ Result<std::uint64_t> FolderStore::prune(const CacheLimits& limits) const {
     }
     bytes += more;
     kept.merge(added);
+    outlines.insert(it.record.outline);
+  }
+  for (const fs::directory_entry& it : fs::directory_iterator(settings_.folder / "outlines", error)) {
+    std::error_code ignored;
+    if (!outlines.contains(it.path().filename().string())) fs::remove(it.path(), ignored);
   }
   for (const fs::directory_entry& it : fs::directory_iterator(settings_.folder / "blobs", error)) {
     std::error_code ignored;

@@ -1,9 +1,10 @@
 // A cache in a folder: on this machine, or on a claim that pods mount.
 //
-//   records/<key>    a CacheRecord; its modification time says when it was used last
-//   blobs/<digest>   a file that records name; its modification time says when it was verified last
-//   tmp/             what is being written
-//   lock             held shared by whoever reads or writes, alone by whoever removes
+//   records/<key>       a CacheRecord; its modification time says when it was used last
+//   outlines/<outline>  empty; there is or was a record with it: made before the record, removed after it
+//   blobs/<digest>      a file that records name; its modification time says when it was verified last
+//   tmp/                what is being written
+//   lock                held shared by whoever reads or writes, alone by whoever removes
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,7 @@ class FolderStore final : public CacheStore, public CacheInventory {
                      const std::stop_token& stop) override;
   Status keep(const oci::Digest& key, const CacheRecord& record, const std::filesystem::path& folder,
               const std::stop_token& stop) override;
+  bool may_have(const oci::Digest& outline) const override;
   std::string name() const override { return "the cache folder " + settings_.folder.string(); }
 
   Result<std::vector<CacheEntry>> entries() const override;
@@ -46,6 +48,7 @@ class FolderStore final : public CacheStore, public CacheInventory {
  private:
   explicit FolderStore(FolderStoreSettings settings) : settings_(std::move(settings)) {}
   std::filesystem::path record_path(std::string_view key) const { return settings_.folder / "records" / key; }
+  std::filesystem::path outline_path(std::string_view outline) const { return settings_.folder / "outlines" / outline; }
   std::filesystem::path blob_path(std::string_view digest) const;
   Result<UniqueFd> lock(int operation) const;
   Status give(const CachedFile& file, const std::filesystem::path& to, const std::stop_token& stop) const;

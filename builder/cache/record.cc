@@ -46,7 +46,8 @@ std::string CacheRecord::json() const {
   for (const CachedFile& file : files) {
     list.push_back({{"path", file.path}, {"digest", file.digest}, {"size", file.size_bytes}});
   }
-  const nlohmann::json document{{"version", kVersion}, {"title", title}, {"content", content}, {"files", list}};
+  nlohmann::json document{{"version", kVersion}, {"title", title}, {"content", content}, {"files", list}};
+  if (!outline.empty()) document["outline"] = outline;
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -55,7 +56,10 @@ Result<CacheRecord> CacheRecord::parse(std::string_view text) {
   if (!document.is_object()) return broken("is not a JSON object");
   const auto version = document.find("version");
   if (version == document.end() || *version != kVersion) return broken("has another version than this program reads");
-  CacheRecord record{text_at(document, "title"), text_at(document, "content"), {}};
+  CacheRecord record{text_at(document, "title"), text_at(document, "content"), {}, text_at(document, "outline")};
+  if (!record.outline.empty() && !oci::Digest::parse("sha256:" + record.outline).ok()) {
+    return broken("has the broken outline '" + record.outline + "'");
+  }
   if (record.content.size() > kMaxContentBytes) return broken("is too long");
   const auto list = document.find("files");
   if (list == document.end() || !list->is_array()) return broken("has no list of files");

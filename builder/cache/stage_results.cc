@@ -126,6 +126,24 @@ bool renumber(const std::vector<build::StepKey>& steps, CacheRecord& record, api
   return true;
 }
 
+// As stage_outline() has them.
+build::StageInputs without_files(build::StageInputs inputs) {
+  for (build::StepInputs& step : inputs.steps) {
+    std::erase_if(step.inputs, [](const build::KeyInput& input) { return input.kind == build::InputKind::kFile; });
+  }
+  return inputs;
+}
+
+// Makes the stage's folder. Whoever was cut off may have left these files there, and what they tell of may be gone
+// soon.
+Status clear(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return system_error(folder.string(), error.value());
+  for (const char* file : {volume::kReplay, volume::kReport}) fs::remove(folder / file, error);
+  return ok();
+}
+
 bool has_exports(const CacheRecord& record) {
   return std::ranges::all_of(std::array{volume::kExportTar, volume::kExportIndex}, [&](const char* file) {
     return std::ranges::find(record.files, file, &CachedFile::path) != record.files.end();
@@ -194,11 +212,7 @@ Result<Restored> StageResults::restore(int stage, const build::StageInputs& inpu
                                        const std::stop_token& stop) const {
   Restored restored;
   build::StageKeys keys = build::keys_of(inputs);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return system_error(folder.string(), error.value());
-  // Whoever was cut off may have left these, and what they tell of may be gone soon.
-  for (const char* file : {volume::kReplay, volume::kReport}) fs::remove(folder / file, error);
+  RETURN_IF_ERROR(clear(folder));
   if (keys.stage) {
     ASSIGN_OR_RETURN(const bool is_there, restore_whole(stage, keys, folder, stop, restored));
     if (is_there) return restored;
@@ -209,15 +223,42 @@ Result<Restored> StageResults::restore(int stage, const build::StageInputs& inpu
     ASSIGN_OR_RETURN(const bool is_there, restore_steps(keys.steps, folder, stop, restored));
     if (is_there) break;
   }
+  if (const auto before = last_inputs(stage, stop)) restored.change = build::first_change(*before, cut_values(inputs));
+  return restored;
+}
+
+Result<std::optional<Restored>> StageResults::restore_nothing(int stage, const build::StageInputs& outline,
+                                                              const fs::path& folder,
+                                                              const std::stop_token& stop) const {
+  if (may_have(stage, outline)) return std::optional<Restored>();
+  Restored restored;
+  if (const auto before = last_inputs(stage, stop)) {
+    restored.change = build::first_change(without_files(*before), cut_values(outline));
+    if (!restored.change) return std::optional<Restored>();
+  }
+  RETURN_IF_ERROR(clear(folder));
+  return std::optional(std::move(restored));
+}
+
+bool StageResults::may_have(int stage, const build::StageInputs& outline) const {
+  const build::StageKeys keys = build::keys_of(outline);
+  const std::size_t with_layers = api::steps_with_layers(plan_.stages[static_cast<std::size_t>(stage)]);
+  return std::ranges::any_of(places_.from, [&](const CacheStore* store) {
+    if (keys.stage && store->may_have(*keys.stage)) return true;
+    return std::ranges::any_of(keys.steps, [&](const build::StepKey& step) {
+      return static_cast<std::size_t>(step.step) < with_layers && store->may_have(step.key);
+    });
+  });
+}
+
+std::optional<build::StageInputs> StageResults::last_inputs(int stage, const std::stop_token& stop) const {
   for (CacheStore* const store : places_.from) {
     const auto last = store->find(last_key(stage), stop);
     if (!last.ok() || !*last) continue;
-    if (const auto before = parse_inputs((*last)->content); before.ok()) {
-      restored.change = build::first_change(*before, cut_values(inputs));
-    }
-    break;
+    Result<build::StageInputs> before = parse_inputs((*last)->content);
+    return before.ok() ? std::optional(std::move(*before)) : std::nullopt;
   }
-  return restored;
+  return std::nullopt;
 }
 
 // A place that fails does not keep the others from theirs.
@@ -236,6 +277,7 @@ Status StageResults::keep_in(CacheStore& store, int stage, const build::StageInp
                              const api::StageReport& report, FolderFiles& files, const std::stop_token& stop) const {
   const api::PlanStage& it = plan_.stages[static_cast<std::size_t>(stage)];
   build::StageKeys keys = build::keys_of(inputs);
+  const build::StageKeys outlines = build::keys_of(without_files(inputs));
   if (report.failure) {  // What was done before it is worth keeping.
     std::erase_if(keys.steps, [&](const build::StepKey& step) { return step.step >= report.failure->step; });
     keys.stage.reset();
@@ -249,7 +291,8 @@ Status StageResults::keep_in(CacheStore& store, int stage, const build::StageInp
   api::StageReport so_far;
   so_far.stage = report.stage;
   auto layer = report.layers.begin();
-  for (const build::StepKey& step : keys.steps) {
+  for (std::size_t i = 0; i < keys.steps.size(); ++i) {
+    const build::StepKey& step = keys.steps[i];
     if (static_cast<std::size_t>(step.step) >= with_layers) break;
     for (; layer != report.layers.end() && layer->step <= step.step; ++layer) {
       RETURN_IF_ERROR(files.add(*layer, record.files, stop));
@@ -260,6 +303,7 @@ Status StageResults::keep_in(CacheStore& store, int stage, const build::StageInp
       continue;
     }
     record.title = title(it, step.step);
+    record.outline = outlines.steps[i].key.hex();
     record.content = counted_report(so_far, keys.steps).json();
     RETURN_IF_ERROR(put(step.key, record));
   }
@@ -276,6 +320,7 @@ Status StageResults::keep_in(CacheStore& store, int stage, const build::StageInp
     if (record.files.size() != before + 2) return Error{ErrorCode::kCorrupt, "the stage's exports are gone"};
   }
   record.title = it.name + ": all of the stage";
+  record.outline = outlines.stage->hex();
   record.content = counted_report(std::move(whole), keys.steps).json();
   RETURN_IF_ERROR(put(*keys.stage, record));
   return remember_in(store, stage, inputs, stop);

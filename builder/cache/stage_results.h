@@ -40,6 +40,11 @@ class StageResults {
   // Puts what a cache has of the stage into `folder`, its folder on the volume. kCancelled when stopped.
   Result<Restored> restore(int stage, const build::StageInputs& inputs, const std::filesystem::path& folder,
                            const std::stop_token& stop) const;
+  // What restore() says of a stage of which no place can have anything, known from its inputs without files
+  // (stage_outline()); nothing when one may, or when only the files can tell what changed since the last build.
+  Result<std::optional<Restored>> restore_nothing(int stage, const build::StageInputs& outline,
+                                                  const std::filesystem::path& folder,
+                                                  const std::stop_token& stop) const;
   // Keeps what the stage made in every place that is written to; of a stage that failed, the steps before the one that
   // did. Steps that a cache had go from the first place to the others. `report` is the one in `folder`; nobody writes
   // there any more. Layers are taken at the digests that the report has, or verified first when `ran_commands`: then
@@ -53,6 +58,9 @@ class StageResults {
  private:
   class FolderFiles;
   oci::Digest last_key(int stage) const;
+  bool may_have(int stage, const build::StageInputs& outline) const;
+  // What the scope's last build made the stage from, where that is known.
+  std::optional<build::StageInputs> last_inputs(int stage, const std::stop_token& stop) const;
   Result<bool> restore_whole(int stage, const build::StageKeys& keys, const std::filesystem::path& folder,
                              const std::stop_token& stop, Restored& restored) const;
   // All of `steps`.

@@ -46,17 +46,20 @@ Result<oci::Digest> content_digest(ByteSource& content, std::span<std::byte> buf
 struct Trees {
   SourceTrees& source;
   ContentMemo* memo;
+  const ContentLog* log;
 };
 
-// Knows the content of the context's files; null for other trees, and where there is no memo.
+// What is known of a tree's content: the memo knows only that of the context.
 struct KnownContent {
   const archive::TreeIndex* index = nullptr;
   ContentMemo* memo = nullptr;
+  const ContentLog* log = nullptr;
+  api::CopyFrom from = {};
 };
 
 KnownContent known_content(const Trees& trees, const api::CopyFrom& from, const SourceTree& tree) {
   const bool is_context = std::holds_alternative<api::FromContext>(from);
-  return is_context ? KnownContent{&tree.tree.index(), trees.memo} : KnownContent{};
+  return KnownContent{&tree.tree.index(), is_context ? trees.memo : nullptr, trees.log, from};
 }
 
 // What a step takes from one tree, object by object.
@@ -123,15 +126,14 @@ class TreeInputs {
   }
 
   Result<oci::Digest> digest_of(const archive::Node& node) {
-    if (known_.memo == nullptr) {
-      ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> content, tree_.open(node));
-      return content_digest(*content, buffer_);
-    }
     // A hard link shares the file that the layer will have.
-    const archive::Node* const own = known_.index->find(node.path);
-    const bool is_link = own != nullptr && own->type == archive::NodeType::kHardlink;
-    const archive::Node* const file = is_link ? known_.index->find(own->link) : nullptr;
-    return known_.memo->digest_of(file != nullptr ? *file : node);
+    const archive::Node& file = known_.index != nullptr ? file_behind(*known_.index, node) : node;
+    if (known_.log != nullptr) {
+      if (std::optional<oci::Digest> digest = known_.log->find(known_.from, file.path)) return std::move(*digest);
+    }
+    if (known_.memo != nullptr) return known_.memo->digest_of(file);
+    ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> content, tree_.open(node));
+    return content_digest(*content, buffer_);
   }
 
   Status note(const std::string& path, std::string value) {
@@ -321,19 +323,20 @@ void add_end(const api::PlanStage& stage, std::vector<KeyInput>& inputs) {
   inputs.push_back({InputKind::kExports, "", hex_of(hash)});
 }
 
-Status add_step(const api::Plan& plan, const api::PlanStage& stage, const api::Step& step, const Trees& trees,
+// Without `trees` no files.
+Status add_step(const api::Plan& plan, const api::PlanStage& stage, const api::Step& step, const Trees* trees,
                 std::vector<KeyInput>& inputs) {
   inputs.push_back({InputKind::kInstruction, "", instruction_hash(plan, step)});
-  if (const auto* copy = std::get_if<api::CopyStep>(&step.action)) return add_sources(*copy, trees, inputs);
+  if (const auto* copy = std::get_if<api::CopyStep>(&step.action)) {
+    return trees == nullptr ? imagebuild::ok() : add_sources(*copy, *trees, inputs);
+  }
   const auto* run = std::get_if<api::RunStep>(&step.action);
   if (run == nullptr) return imagebuild::ok();
   add_variables(stage, step, *run, inputs);
-  return add_mounts(*run, trees, inputs);
+  return trees == nullptr ? imagebuild::ok() : add_mounts(*run, *trees, inputs);
 }
 
-}  // namespace
-
-Result<StageInputs> stage_inputs(const api::Plan& plan, int stage, const InputPlaces& places) {
+Result<StageInputs> collect(const api::Plan& plan, int stage, const InputPlaces& places, bool with_files) {
   const api::PlanStage& it = plan.stages[static_cast<std::size_t>(stage)];
   StageInputs inputs;
   inputs.start.push_back({InputKind::kBuilder, "", hash_of(places.builder)});
@@ -349,17 +352,27 @@ Result<StageInputs> stage_inputs(const api::Plan& plan, int stage, const InputPl
   if (!inputs.is_complete) return inputs;
 
   SourceTrees opened(plan, places.volume, places.context);
-  const Trees trees{opened, places.memo};
+  const Trees trees{opened, places.memo, places.contents};
   const auto is_done = [&](int source) { return places.reports[static_cast<std::size_t>(source)].has_value(); };
   for (std::size_t i = 0; i < it.steps.size(); ++i) {
     if (std::holds_alternative<api::MetadataStep>(it.steps[i].action)) continue;
     inputs.is_complete = std::ranges::all_of(stages_read(it.steps[i]), is_done);
     if (!inputs.is_complete) return inputs;
     StepInputs& step = inputs.steps.emplace_back(StepInputs{static_cast<int>(i), {}});
-    RETURN_IF_ERROR(add_step(plan, it, it.steps[i], trees, step.inputs));
+    RETURN_IF_ERROR(add_step(plan, it, it.steps[i], with_files ? &trees : nullptr, step.inputs));
   }
   add_end(it, inputs.end);
   return inputs;
+}
+
+}  // namespace
+
+Result<StageInputs> stage_inputs(const api::Plan& plan, int stage, const InputPlaces& places) {
+  return collect(plan, stage, places, true);
+}
+
+Result<StageInputs> stage_outline(const api::Plan& plan, int stage, const InputPlaces& places) {
+  return collect(plan, stage, places, false);
 }
 
 Result<std::string> builder_identity(const std::filesystem::path& program) {

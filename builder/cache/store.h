@@ -28,6 +28,9 @@ struct CacheRecord {
   std::string title;              // For people: "build: RUN make".
   std::string content;            // JSON of the one who keeps it; at most kMaxContentBytes.
   std::vector<CachedFile> files;  // Sorted by path, each once.
+  // 64 hexadecimal digits: the key that it would have if no file had any content (StageResults); empty if it was kept
+  // under no such key.
+  std::string outline = {};
   bool operator==(const CacheRecord&) const = default;
 
   static constexpr std::size_t kMaxContentBytes = 32U << 20;
@@ -49,6 +52,12 @@ class CacheStore {
   // written again.
   virtual Status keep(const oci::Digest& key, const CacheRecord& record, const std::filesystem::path& folder,
                       const std::stop_token& stop) = 0;
+  // False only where the place has no record with this outline, unless it was damaged. Costs next to nothing, or is
+  // true.
+  virtual bool may_have(const oci::Digest& outline) const {
+    (void)outline;
+    return true;
+  }
   // For messages: "the folder /var/cache/imagebuild", "the repository registry.example/cache".
   virtual std::string name() const = 0;
 };

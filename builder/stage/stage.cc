@@ -1,6 +1,7 @@
 #include "builder/stage/stage.h"
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "base/file.h"
 #include "base/overloaded.h"
 #include "builder/stage/container_root.h"
+#include "builder/stage/content_log.h"
 #include "builder/stage/copy.h"
 #include "builder/stage/exports.h"
 #include "builder/stage/index_stage.h"
@@ -38,7 +40,11 @@ std::filesystem::path folder_of(const StageJob& job) {
 class StageWork {
  public:
   StageWork(const api::Plan& plan, const StageJob& job, std::stop_token stop)
-      : plan_(plan), stage_(stage_of(plan, job)), job_(job), stop_(std::move(stop)), sources_(plan, job.volume) {
+      : plan_(plan),
+        stage_(stage_of(plan, job)),
+        job_(job),
+        stop_(std::move(stop)),
+        sources_(plan, job.volume, job.context) {
     report_.stage = stage_.name;
   }
 
@@ -160,8 +166,11 @@ class StageWork {
     if (!step.sources.empty()) {
       ASSIGN_OR_RETURN(source, sources_.open(step.from));
     }
-    const TreeView& tree = source == nullptr ? static_cast<const TreeView&>(empty) : source->view;
-    CopyPlaces places{tree, sources_.name(step.from), root.view(), plan_.epoch_s, folder_of(job_)};
+    const TreeView* tree = source == nullptr ? static_cast<const TreeView*>(&empty) : &source->view;
+    if (source != nullptr && job_.contents != nullptr) {
+      tree = &logged_.emplace_back(source->view, source->tree.index(), step.from, *job_.contents);
+    }
+    CopyPlaces places{*tree, sources_.name(step.from), root.view(), plan_.epoch_s, folder_of(job_)};
     for (const api::RemoteSource& remote : step.remotes) {
       ASSIGN_OR_RETURN(RemoteTree opened, sources_.open_remote(remote));
       places.remotes.push_back(std::move(opened));
@@ -214,6 +223,7 @@ class StageWork {
   const StageJob& job_;
   std::stop_token stop_;
   SourceTrees sources_;
+  std::deque<LoggedView> logged_;  // Of `sources_`; what a step put may be read until the end.
   api::StageReport report_;
   int step_ = -1;
   int exit_status_ = 0;

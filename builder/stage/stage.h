@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <stop_token>
 
 #include "api/plan.h"
@@ -12,12 +13,19 @@
 
 namespace imagebuild::builder {
 
+class ContentLog;
+struct SourceTree;
+
 struct StageJob {
   std::filesystem::path volume;  // The artifact volume's root as this process sees it (api/volume.h).
   int stage = 0;                 // Index into the plan's stages.
   archive::Compression compression = archive::Compression::kGzip;  // Of the layers.
   unsigned threads = 0;                                            // For compression; 0: one per CPU.
   std::function<void(const api::StageEvent&)> on_event;            // Called on one thread, in order.
+  // Of a stage without a container, both optional: the context's tree, opened already, and what is told of what is
+  // read.
+  std::shared_ptr<const SourceTree> context = nullptr;
+  ContentLog* contents = nullptr;
   std::stop_token stop_now;  // With `stop` requested too: a running command is killed without its ten seconds of grace.
 };
 

@@ -9,7 +9,7 @@ namespace imagebuild::build {
 namespace {
 
 // A part of the hash, so that whoever changes how keys are made need not fear the old ones.
-constexpr std::string_view kScheme = "imagebuild cache 1";
+constexpr std::string_view kScheme = "imagebuild cache 2";
 constexpr std::size_t kMaxNamed = 3;
 
 void add_inputs(const std::vector<KeyInput>& inputs, FieldHasher& hash) {
