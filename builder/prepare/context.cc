@@ -1,14 +1,9 @@
 #include "builder/prepare/context.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <map>
 #include <utility>
@@ -19,6 +14,7 @@
 #include "archive/tar_writer.h"
 #include "archive/tree.h"
 #include "base/file.h"
+#include "builder/prepare/folder_walk.h"
 #include "builder/prepare/stoppable.h"
 
 namespace imagebuild::builder {
@@ -29,119 +25,6 @@ using archive::NodeType;
 using archive::TreeIndex;
 
 namespace {
-
-constexpr unsigned kPermissionBits = 07777;
-
-std::optional<NodeType> type_of(mode_t mode) {
-  if (S_ISREG(mode)) return NodeType::kFile;
-  if (S_ISDIR(mode)) return NodeType::kDirectory;
-  if (S_ISLNK(mode)) return NodeType::kSymlink;
-  if (S_ISCHR(mode)) return NodeType::kCharDevice;
-  if (S_ISBLK(mode)) return NodeType::kBlockDevice;
-  if (S_ISFIFO(mode)) return NodeType::kFifo;
-  return std::nullopt;
-}
-
-Result<std::string> read_link(int directory, const std::string& name, off_t size) {
-  std::string text(static_cast<std::size_t>(size) + 1, '\0');
-  const ssize_t count = ::readlinkat(directory, name.c_str(), text.data(), text.size());
-  if (count < 0) return system_error(name, errno);
-  text.resize(static_cast<std::size_t>(count));
-  return text;
-}
-
-// File capabilities: the one extended attribute that layers hold.
-Status read_capability(int directory, const std::string& name, Node& node) {
-  constexpr const char* kAttribute = "security.capability";
-  std::array<char, 64> value;
-  const std::string path = "/proc/self/fd/" + std::to_string(directory) + "/" + name;
-  const ssize_t size = ::lgetxattr(path.c_str(), kAttribute, value.data(), value.size());
-  if (size >= 0) {
-    node.xattrs[kAttribute] = std::string(value.data(), static_cast<std::size_t>(size));
-    return ok();
-  }
-  const bool has_none = errno == ENODATA || errno == ENOTSUP || errno == ENOENT || errno == EPERM || errno == EACCES;
-  return has_none ? ok() : Status(system_error(node.path, errno));
-}
-
-// Walks a folder below one open descriptor a level, so that a link swapped in meanwhile leads nowhere.
-class FolderWalk {
- public:
-  FolderWalk(const dockerfile::IgnoreRules& rules, TreeIndex& index) : rules_(rules), index_(index) {}
-
-  // Adds what is in the folder; says whether anything was.
-  Result<bool> add_children(UniqueFd folder, const std::string& path) {
-    const int fd = folder.get();
-    DIR* stream = ::fdopendir(folder.release());
-    if (stream == nullptr) return system_error(path, errno);
-    const std::unique_ptr<DIR, int (*)(DIR*)> closer(stream, ::closedir);
-    std::vector<std::string> names;
-    errno = 0;
-    while (const dirent* entry = ::readdir(stream)) {
-      const std::string name = entry->d_name;
-      if (name != "." && name != "..") names.push_back(name);
-      errno = 0;
-    }
-    if (errno != 0) return system_error(path, errno);
-    std::ranges::sort(names);
-    bool any = false;
-    for (const std::string& name : names) {
-      ASSIGN_OR_RETURN(const bool added, add(fd, name, path.empty() ? name : path + "/" + name));
-      any = any || added;
-    }
-    return any;
-  }
-
- private:
-  Result<bool> add(int parent, const std::string& name, const std::string& path) {
-    struct stat info {};
-    if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return system_error(path, errno);
-    const std::optional<NodeType> type = type_of(info.st_mode);
-    if (!type) return false;
-    const bool excluded = rules_.excludes(path);
-    bool wanted = !excluded;
-    if (*type == NodeType::kDirectory && (!excluded || rules_.may_contain_included(path))) {
-      UniqueFd folder(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-      if (!folder.valid()) return system_error(path, errno);
-      ASSIGN_OR_RETURN(const bool has_children, add_children(std::move(folder), path));
-      wanted = wanted || has_children;  // A folder comes along with what is in it.
-    }
-    if (!wanted) return false;
-    Node node;
-    node.path = path;
-    node.type = *type;
-    node.mode = info.st_mode & kPermissionBits;
-    node.mtime_s = info.st_mtim.tv_sec;
-    if (*type == NodeType::kFile) RETURN_IF_ERROR(describe_file(parent, name, info, node));
-    if (*type == NodeType::kSymlink) {
-      ASSIGN_OR_RETURN(node.link, read_link(parent, name, info.st_size));
-    }
-    if (*type == NodeType::kCharDevice || *type == NodeType::kBlockDevice) {
-      node.device_major = ::major(info.st_rdev);
-      node.device_minor = ::minor(info.st_rdev);
-    }
-    index_.put(std::move(node));
-    return true;
-  }
-
-  // A further name of a file that is there already is a hard link to it.
-  Status describe_file(int parent, const std::string& name, const struct stat& info, Node& node) {
-    if (info.st_nlink > 1) {
-      const auto [first, is_first] = first_names_.try_emplace({info.st_dev, info.st_ino}, node.path);
-      if (!is_first) {
-        node.type = NodeType::kHardlink;
-        node.link = first->second;
-        return ok();
-      }
-    }
-    node.size_bytes = static_cast<std::uint64_t>(info.st_size);
-    return read_capability(parent, name, node);
-  }
-
-  const dockerfile::IgnoreRules& rules_;
-  TreeIndex& index_;
-  std::map<std::pair<dev_t, ino_t>, std::string> first_names_;  // Of files with several.
-};
 
 // A pipe has no positions to read from: it is read in order.
 class PipeSource final : public ByteSource {
@@ -395,12 +278,12 @@ Result<std::vector<std::string>> Context::top_names() const {
   return names;
 }
 
-Result<TreeIndex> Context::index(const dockerfile::IgnoreRules& rules) const {
+Result<TreeIndex> Context::index(const dockerfile::IgnoreRules& rules, archive::FileVersions* versions) const {
   if (folder_.empty()) return rules.empty() ? tar_index_ : filter(tar_index_, rules);
-  TreeIndex index;
   ASSIGN_OR_RETURN(UniqueFd folder, open_file(folder_, O_RDONLY | O_DIRECTORY));
-  RETURN_IF_ERROR(FolderWalk(rules, index).add_children(std::move(folder), "").in("the context " + folder_.string()));
-  return index;
+  ASSIGN_OR_RETURN(FolderListing listing, list_folder(std::move(folder), rules).in("the context " + folder_.string()));
+  if (versions != nullptr) *versions = std::move(listing.versions);
+  return std::move(listing.index);
 }
 
 Result<TreeIndex> Context::pack(const TreeIndex& index, const fs::path& tar_file) const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/file_version.h"
 #include "archive/tree_index.h"
 #include "base/result.h"
 #include "base/stream.h"
@@ -37,8 +38,9 @@ class Context {
   Result<std::vector<std::string>> top_names() const;
   // Everything but what the rules exclude. Owners are root's, as for every file of a context (Dockerfile reference,
   // COPY --chown); sockets are left out; modes, times, hard links and file
-  // capabilities are kept.
-  Result<archive::TreeIndex> index(const dockerfile::IgnoreRules& rules) const;
+  // capabilities are kept. `versions`, if given, gets those of a folder's regular files.
+  Result<archive::TreeIndex> index(const dockerfile::IgnoreRules& rules,
+                                   archive::FileVersions* versions = nullptr) const;
   // Copies the content of a folder's `index` to a tar; returns the index with the places in it.
   Result<archive::TreeIndex> pack(const archive::TreeIndex& index, const std::filesystem::path& tar_file) const;
 

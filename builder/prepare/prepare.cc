@@ -221,9 +221,9 @@ Result<Prepared> prepare(const PrepareRequest& request, const OpenImage& open_im
   std::error_code error;
   fs::create_directories((request.volume / volume::kContextIndex).parent_path(), error);
   if (error) return system_error(request.volume.string(), error.value());
-  archive::TreeIndex index;
+  archive::TreeIndex& index = prepared.context_index;
   if (takes_from_context(prepared.plan)) {
-    ASSIGN_OR_RETURN(index, context.index(ignore));
+    ASSIGN_OR_RETURN(index, context.index(ignore, &prepared.context_versions));
     if (request.copy_context && !context.folder().empty()) {
       ASSIGN_OR_RETURN(index, context.pack(index, request.volume / volume::kContextTar));
     }

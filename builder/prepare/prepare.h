@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "api/plan.h"
+#include "archive/file_version.h"
+#include "archive/tree_index.h"
 #include "base/process.h"
 #include "base/result.h"
 #include "oci/image_source.h"
@@ -50,7 +52,9 @@ struct Prepared {
   api::Plan plan;
   // The folder with the context's content, to be seen at volume::kContextFolder; empty when the volume has a tar.
   std::filesystem::path context_folder;
-  std::string dockerfile_text;  // For messages that show a source line.
+  std::string dockerfile_text;             // For messages that show a source line.
+  archive::TreeIndex context_index;        // As it was written to the volume.
+  archive::FileVersions context_versions;  // Of the regular files of a context that is a folder.
 };
 
 // Everything that needs no base image first, so that a typing mistake costs no download. Writes context/context.index,

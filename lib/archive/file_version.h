@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <string>
+#include <unordered_map>
 
 namespace imagebuild::archive {
 
@@ -25,5 +27,7 @@ struct FileVersion {
   }
   bool operator==(const FileVersion&) const = default;
 };
+
+using FileVersions = std::unordered_map<std::string, FileVersion>;  // By path.
 
 }  // namespace imagebuild::archive
