@@ -125,7 +125,7 @@ class Build {
     LayerUploads uploads(registries->client(), plan, volume_, options_.compression,
                          pushes() ? pushed_stages(plan, options_.tags) : std::map<int, oci::Reference>(), stop_);
     uploads_ = &uploads;
-    open_context(store);
+    open_context(store, ending.prepared);
     RETURN_IF_ERROR(run_all_stages(store, folder, open_image, ending));
     if (memo_ != nullptr) (void)memo_->save();  // Without it the next build reads more.
     trim_cache();
@@ -143,9 +143,11 @@ class Build {
 
   // What is known of the files of a context that is a folder. What goes wrong here does so for the stages too, which
   // say it better.
-  void open_context(const Store& store) {
+  void open_context(const Store& store, builder::Prepared& prepared) {
     if (context_folder_.empty()) return;
-    if (auto context = builder::open_context(volume_); context.ok()) context_ = std::move(*context);
+    auto context = archive::Tree::open_directory(context_folder_, std::move(prepared.context_index));
+    if (context.ok()) context_ = std::make_shared<const builder::SourceTree>(std::move(*context));
+    listed_ = std::move(prepared.context_versions);
     builder::ContentMemoSettings settings;
     settings.folder = context_folder_;
     if (!options_.no_cache) settings.file = store.memo(context_folder_);
@@ -292,7 +294,9 @@ class Build {
         if (nothing) return LookedUp{std::move(*nothing), std::nullopt};
       }
     }
-    Result<build::StageInputs> inputs = builder::stage_inputs(plan, stage, input_places());
+    builder::InputPlaces places = input_places();
+    places.listed = &listed_;
+    Result<build::StageInputs> inputs = builder::stage_inputs(plan, stage, places);
     // Without inputs (a file that cannot be read) the stage is run, and says better what is wrong.
     if (!inputs.ok()) return LookedUp{{}, std::nullopt, false};
     ASSIGN_OR_RETURN(builder::Restored restored, results.restore(stage, *inputs, folder, stop));
@@ -434,6 +438,7 @@ class Build {
   fs::path volume_;
   fs::path context_folder_;  // Absolute; empty for a context that is a tar, or that nothing takes from.
   std::shared_ptr<const builder::SourceTree> context_;
+  archive::FileVersions listed_;  // InputPlaces::listed
   std::unique_ptr<builder::ContentMemo> memo_;
   LayerUploads* uploads_ = nullptr;  // While run() runs.
 };

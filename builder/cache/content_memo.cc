@@ -52,6 +52,7 @@ RawHash raw_of(const oci::Digest& digest) {
 Result<oci::Digest> digest_from(const RawHash& raw) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text = "sha256:";
+  text.reserve(text.size() + 2 * raw.size());
   for (const unsigned char byte : raw) {
     text += kDigits[byte >> 4];
     text += kDigits[byte & 15];

@@ -47,6 +47,7 @@ struct Trees {
   SourceTrees& source;
   ContentMemo* memo;
   const ContentLog* log;
+  const archive::FileVersions* listed;
 };
 
 // What is known of a tree's content: the memo knows only that of the context.
@@ -55,11 +56,13 @@ struct KnownContent {
   ContentMemo* memo = nullptr;
   const ContentLog* log = nullptr;
   api::CopyFrom from = {};
+  const archive::FileVersions* listed = nullptr;
 };
 
 KnownContent known_content(const Trees& trees, const api::CopyFrom& from, const SourceTree& tree) {
   const bool is_context = std::holds_alternative<api::FromContext>(from);
-  return KnownContent{&tree.tree.index(), is_context ? trees.memo : nullptr, trees.log, from};
+  return KnownContent{&tree.tree.index(), is_context ? trees.memo : nullptr, trees.log, from,
+                      is_context ? trees.listed : nullptr};
 }
 
 // What a step takes from one tree, object by object.
@@ -131,9 +134,18 @@ class TreeInputs {
     if (known_.log != nullptr) {
       if (std::optional<oci::Digest> digest = known_.log->find(known_.from, file.path)) return std::move(*digest);
     }
-    if (known_.memo != nullptr) return known_.memo->digest_of(file);
+    if (known_.memo != nullptr) return memory_of(file);
     ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> content, tree_.open(node));
     return content_digest(*content, buffer_);
+  }
+
+  Result<oci::Digest> memory_of(const archive::Node& file) {
+    if (known_.listed != nullptr) {
+      if (const auto listed = known_.listed->find(file.path); listed != known_.listed->end()) {
+        return known_.memo->digest_of(file, listed->second);
+      }
+    }
+    return known_.memo->digest_of(file);
   }
 
   Status note(const std::string& path, std::string value) {
@@ -352,7 +364,7 @@ Result<StageInputs> collect(const api::Plan& plan, int stage, const InputPlaces&
   if (!inputs.is_complete) return inputs;
 
   SourceTrees opened(plan, places.volume, places.context);
-  const Trees trees{opened, places.memo, places.contents};
+  const Trees trees{opened, places.memo, places.contents, places.listed};
   const auto is_done = [&](int source) { return places.reports[static_cast<std::size_t>(source)].has_value(); };
   for (std::size_t i = 0; i < it.steps.size(); ++i) {
     if (std::holds_alternative<api::MetadataStep>(it.steps[i].action)) continue;

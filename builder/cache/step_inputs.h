@@ -26,6 +26,9 @@ struct InputPlaces {
   // Of a context that is a folder, both optional: its tree, opened once for all stages, and what its files hold.
   std::shared_ptr<const SourceTree> context = nullptr;
   ContentMemo* memo = nullptr;
+  // Before the stage: the versions of the context's files when they were listed. What the memo knows of those is taken
+  // for what is there. Optional.
+  const archive::FileVersions* listed = nullptr;
   // After the stage: what it read, which is not read again. Optional.
   const ContentLog* contents = nullptr;
 };

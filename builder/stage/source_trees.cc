@@ -43,11 +43,6 @@ Result<archive::Tree> open_tree(const std::filesystem::path& root, const Place& 
 
 }  // namespace
 
-Result<std::shared_ptr<const SourceTree>> open_context(const std::filesystem::path& volume) {
-  ASSIGN_OR_RETURN(archive::Tree tree, open_tree(volume, place_of(api::FromContext{})));
-  return std::make_shared<const SourceTree>(std::move(tree));
-}
-
 Result<const SourceTree*> SourceTrees::open(const api::CopyFrom& from) {
   if (context_ != nullptr && std::holds_alternative<api::FromContext>(from)) return context_.get();
   const Place place = place_of(from);

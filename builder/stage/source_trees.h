@@ -20,9 +20,6 @@ struct SourceTree {
   IndexView view;
 };
 
-// The build context on the volume.
-Result<std::shared_ptr<const SourceTree>> open_context(const std::filesystem::path& volume);
-
 class SourceTrees {
  public:
   // `context`, if given, is the context's tree; several of these may share it.

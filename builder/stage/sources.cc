@@ -137,6 +137,11 @@ class CopySelection::Walk {
 
 Status CopySelection::walk(const TreeView& tree, const std::string& folder, const NamedSource& source,
                            const Visitor& visit) const {
+  if (exclude_.empty() && !source.inside) {
+    const std::size_t start = folder.empty() ? 0 : folder.size() + 1;
+    return tree.walk(folder,
+                     [&](const Found& found) { return visit(found, found.node.path.substr(start), As::kTaken); });
+  }
   return Walk(tree, *this, source.inside, visit).below(folder, "");
 }
 

@@ -87,8 +87,25 @@ std::string difference(const std::vector<KeyInput>& before, const std::vector<Ke
 }  // namespace
 
 void FieldHasher::add(std::string_view field) {
-  hasher_.update(as_bytes(std::to_string(field.size()) + ":"));
+  constexpr std::size_t kMostWaiting = 4096;
+  if (waiting_.size() + field.size() > kMostWaiting) {
+    hasher_.update(as_bytes(waiting_));
+    waiting_.clear();
+  }
+  waiting_ += std::to_string(field.size());
+  waiting_ += ':';
+  if (field.size() <= kMostWaiting) {
+    waiting_ += field;
+    return;
+  }
+  hasher_.update(as_bytes(waiting_));
   hasher_.update(as_bytes(field));
+  waiting_.clear();
+}
+
+oci::Digest FieldHasher::finish() {
+  hasher_.update(as_bytes(waiting_));
+  return hasher_.finish();
 }
 
 void FieldHasher::add(std::uint64_t number) {

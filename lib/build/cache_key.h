@@ -19,9 +19,10 @@ class FieldHasher {
   void add(std::string_view field);
   void add(std::uint64_t number);
   // The hasher must not be used afterwards.
-  oci::Digest finish() { return hasher_.finish(); }
+  oci::Digest finish();
 
  private:
+  std::string waiting_;  // Short fields are hashed several at once.
   oci::Hasher hasher_;
 };
 

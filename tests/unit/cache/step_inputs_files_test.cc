@@ -174,9 +174,9 @@ TEST_F(StepInputsTest, AreTheSameWithAMemoOfTheContext) {
   places.memo = memo->get();
   EXPECT_EQ(inputs(), without);
   EXPECT_GT((*memo)->files_read(), 0U);
-  const auto context = open_context(places.volume);
+  auto context = archive::Tree::open_directory(places.volume / api::volume::kContextFolder, index);
   ASSERT_TRUE(context.ok());
-  places.context = *context;
+  places.context = std::make_shared<const SourceTree>(std::move(*context));
   EXPECT_EQ(inputs(), without) << "with a context that is opened once";
   // The layer has what the file's first name has, whatever became of its second one.
   fs::remove(places.volume / api::volume::kContextFolder / "name");
@@ -192,8 +192,25 @@ TEST_F(StepInputsTest, SeeAFileThatChangesWhileTheStageRuns) {
   const std::size_t read = (*memo)->files_read();
   EXPECT_EQ(inputs(), before);
   EXPECT_EQ((*memo)->files_read(), read) << "nothing is read twice";
-  put_text(places.volume / api::volume::kContextFolder / "main.c", "int m4in;");
+  const fs::path file = places.volume / api::volume::kContextFolder / "main.c";
+  struct stat stat {};
+  ASSERT_EQ(::stat(file.c_str(), &stat), 0);
+  const archive::FileVersions listed{{"main.c", archive::FileVersion::of(stat)}};
+  put_text(file, "int m4in;");
   EXPECT_NE(inputs(), before);
+  places.listed = &listed;
+  EXPECT_EQ(inputs(), before) << "as the files were listed";
+}
+
+TEST_F(StepInputsTest, ReadWhatWasListedAndIsNotKnown) {
+  const auto without = inputs();
+  const auto memo = ContentMemo::open({places.volume / api::volume::kContextFolder, "", system_clock_now, true});
+  ASSERT_TRUE(memo.ok());
+  places.memo = memo->get();
+  const archive::FileVersions listed{{"main.c", archive::FileVersion{1, 2, 9, 3, 4}}};
+  places.listed = &listed;
+  EXPECT_EQ(inputs(), without);
+  EXPECT_GT((*memo)->files_read(), 0U);
 }
 
 }  // namespace
