@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/stream.h"
+#include "builder/cache/retention.h"
 
 namespace imagebuild::builder {
 
@@ -250,29 +251,21 @@ CacheUsage FolderStore::usage() const {
 Result<std::uint64_t> FolderStore::prune(const CacheLimits& limits) const {
   ASSIGN_OR_RETURN(const UniqueFd held, lock(LOCK_EX));
   const std::uint64_t before = usage().bytes;
-  std::set<std::string> kept;
+  Retention retention(limits);
   std::set<std::string> outlines;
-  std::uint64_t bytes = 0;
   std::error_code error;
-  bool is_full = false;
   for (const KeptRecord& it : read_records(settings_.folder / "records")) {
     if (it.record.title.empty()) {
       fs::remove(it.path, error);
       continue;
     }
-    std::uint64_t more = it.size_bytes;
-    std::set<std::string> added;
-    for (const CachedFile& file : it.record.files) {
-      if (!kept.contains(file.digest) && added.insert(file.digest).second) more += file.size_bytes;
-    }
-    is_full = is_full || bytes + more > limits.max_bytes;
-    if (is_full || it.used_s < limits.unused_before_s) {
+    std::vector<SharedFile> files;
+    for (const CachedFile& file : it.record.files) files.push_back({file.digest, file.size_bytes});
+    if (retention.keeps(it.used_s, it.size_bytes, files)) {
+      outlines.insert(it.record.outline);
+    } else {
       fs::remove(it.path, error);
-      continue;
     }
-    bytes += more;
-    kept.merge(added);
-    outlines.insert(it.record.outline);
   }
   for (const fs::directory_entry& it : fs::directory_iterator(settings_.folder / "outlines", error)) {
     std::error_code ignored;
@@ -280,7 +273,7 @@ Result<std::uint64_t> FolderStore::prune(const CacheLimits& limits) const {
   }
   for (const fs::directory_entry& it : fs::directory_iterator(settings_.folder / "blobs", error)) {
     std::error_code ignored;
-    if (!kept.contains("sha256:" + it.path().filename().string())) fs::remove(it.path(), ignored);
+    if (!retention.names("sha256:" + it.path().filename().string())) fs::remove(it.path(), ignored);
   }
   for (const fs::directory_entry& it : fs::directory_iterator(settings_.folder / "tmp", error)) {
     std::error_code ignored;

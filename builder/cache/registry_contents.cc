@@ -9,6 +9,7 @@
 
 #include "base/timestamp.h"
 #include "builder/cache/registry_store.h"
+#include "builder/cache/retention.h"
 #include "registry/copy.h"
 
 namespace imagebuild::builder {
@@ -25,16 +26,6 @@ std::string annotation(const oci::Manifest& manifest, std::string_view name) {
 std::int64_t seconds_of(const std::string& time) {
   const std::optional<WallTime> parsed = parse_time(time);
   return parsed ? std::chrono::duration_cast<std::chrono::seconds>(parsed->time_since_epoch()).count() : 0;
-}
-
-// Of those blobs that are not among `counted`; they come into `added`.
-std::uint64_t more_bytes(const std::vector<oci::Descriptor>& blobs, const std::set<oci::Digest>& counted,
-                         std::set<oci::Digest>& added) {
-  std::uint64_t bytes = 0;
-  for (const oci::Descriptor& blob : blobs) {
-    if (!counted.contains(blob.digest) && added.insert(blob.digest).second) bytes += blob.size_bytes;
-  }
-  return bytes;
 }
 
 }  // namespace
@@ -88,31 +79,28 @@ Result<std::vector<CacheEntry>> RegistryContents::entries() const {
 CacheUsage RegistryContents::usage() const {
   CacheUsage usage;
   std::set<oci::Digest> all;
-  for (const Kept& kept : kept_) usage.bytes += more_bytes(kept.blobs, {}, all);
+  for (const Kept& kept : kept_) {
+    for (const oci::Descriptor& blob : kept.blobs) {
+      if (all.insert(blob.digest).second) usage.bytes += blob.size_bytes;
+    }
+  }
   usage.records = kept_.size();
   usage.blobs = all.size();
   return usage;
 }
 
 Result<std::uint64_t> RegistryContents::prune(const CacheLimits& limits) const {
-  std::set<oci::Digest> counted;
-  std::uint64_t bytes = 0;
-  bool is_full = false;
+  Retention retention(limits);
   std::vector<registry::Transfer> requests;
   for (const Kept& kept : kept_) {
-    std::set<oci::Digest> added;
-    const std::uint64_t more = more_bytes(kept.blobs, counted, added);
-    is_full = is_full || bytes + more > limits.max_bytes;
-    if (is_full || kept.entry.used_s < limits.unused_before_s) {
-      requests.emplace_back(
-          [&](const std::stop_token& token) { return client_->remove_manifest(repository_, kept.manifest, token); });
-      continue;
-    }
-    bytes += more;
-    counted.merge(added);
+    std::vector<SharedFile> files;
+    for (const oci::Descriptor& blob : kept.blobs) files.push_back({blob.digest.str(), blob.size_bytes});
+    if (retention.keeps(kept.entry.used_s, 0, files)) continue;
+    requests.emplace_back(
+        [&](const std::stop_token& token) { return client_->remove_manifest(repository_, kept.manifest, token); });
   }
   RETURN_IF_ERROR(registry::run_parallel(std::move(requests), kRequestsAtOnce));
-  return usage().bytes - bytes;
+  return usage().bytes - retention.bytes();
 }
 
 }  // namespace imagebuild::builder
