@@ -30,7 +30,7 @@ using archive::NodeType;
 namespace {
 
 constexpr unsigned kPermissionBits = 07777;
-constexpr unsigned kMostThreads = 16;
+constexpr unsigned kMostThreads = 8;  // Each may have as many folders open as they are nested.
 
 std::optional<NodeType> type_of(mode_t mode) {
   if (S_ISREG(mode)) return NodeType::kFile;
