@@ -43,11 +43,11 @@ enum class WorkPhase { kWaiting, kPending, kRunning, kSucceeded, kFailed, kCance
 // One piece of work that a pod does.
 struct WorkStatus {
   WorkPhase phase = WorkPhase::kWaiting;
-  std::string reason;         // Why it waits or failed; one of api/reasons.h.
-  std::string pod;            // The last one that was seen.
-  std::string node;           // Where that ran.
-  std::int64_t attempts = 0;  // Pods seen so far.
-  std::int64_t retries = 0;   // Attempts that the infrastructure lost.
+  std::string reason;                  // Why it waits or failed; one of api/reasons.h.
+  std::string pod;                     // The last one that was seen.
+  std::string node;                    // Where that ran.
+  std::int64_t attempts = 0;           // Pods seen so far.
+  std::int64_t retries = 0;            // Attempts that the infrastructure lost.
   std::optional<WallTime> start_time;  // Of the first pod; if it was made ahead, when it had nothing to wait for.
   std::optional<WallTime> completion_time;
   bool operator==(const WorkStatus&) const = default;
