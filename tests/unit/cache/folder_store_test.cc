@@ -202,6 +202,79 @@ TEST_F(FolderStoreTest, NeverHasARecordWithoutItsBlobsWhenAWriterIsKilled) {
   EXPECT_EQ(get(key_), two_files_);
 }
 
+// Records by their keys, each with an outline.
+class FolderStoreOutlines : public FolderStoreTest {
+ protected:
+  void keep_with(const oci::Digest& key, const oci::Digest& outline, std::int64_t used_s) {
+    CacheRecord record{"title", "content", {}};
+    record.outline = outline.hex();
+    ASSERT_TRUE(open().keep(key, record, {}, {}).ok());
+    EXPECT_EQ((*open().find(key, {}))->outline, outline.hex());
+    set_time(this->record(key), {used_s, 0});
+  }
+  fs::path marker() const { return cache() / "outlines" / outline_.hex(); }
+  const oci::Digest outline_ = oci::Digest::of("outline");
+};
+
+TEST_F(FolderStoreOutlines, TellThatThereMayBeARecord) {
+  EXPECT_FALSE(open().may_have(outline_));
+  keep_with(key_, outline_, 1000);
+  EXPECT_TRUE(open().may_have(outline_));
+  EXPECT_FALSE(open().may_have(oci::Digest::of("another")));
+  EXPECT_FALSE(open().may_have(key_));
+}
+
+TEST_F(FolderStoreOutlines, GoWithTheLastRecordThatHasThem) {
+  keep_with(key_, outline_, 1000);
+  keep_with(oci::Digest::of("b"), outline_, 2000);
+  ASSERT_TRUE(open().prune({UINT64_MAX, 1500}).ok());
+  EXPECT_TRUE(open().may_have(outline_));
+  ASSERT_TRUE(open().prune({UINT64_MAX, 2500}).ok());
+  EXPECT_FALSE(open().may_have(outline_));
+}
+
+TEST_F(FolderStoreOutlines, GoWithARecordThatIsDamaged) {
+  keep_with(key_, outline_, 1000);
+  put_text(record(key_), "{");
+  EXPECT_TRUE(open().may_have(outline_)) << "it may be another record's";
+  ASSERT_TRUE(open().prune({}).ok());
+  EXPECT_FALSE(open().may_have(outline_));
+}
+
+TEST_F(FolderStoreOutlines, ThatAreLostComeBackWithTheRecord) {
+  keep_with(key_, outline_, 1000);
+  fs::remove(marker());
+  EXPECT_FALSE(open().may_have(outline_));
+  keep_with(key_, outline_, 1000);
+  EXPECT_TRUE(open().may_have(outline_));
+}
+
+TEST_F(FolderStoreOutlines, AreTrueWhereNobodyCanSay) {
+  fs::remove_all(cache() / "outlines");
+  FolderStore store = open();
+  fs::remove_all(cache() / "outlines");
+  put_text(cache() / "outlines", "no folder");
+  EXPECT_TRUE(store.may_have(outline_));
+}
+
+TEST_F(FolderStoreOutlines, OfAllWritersAreThere) {
+  std::vector<std::jthread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([this, store = open(), writer]() mutable {
+      for (int i = 0; i < 25; ++i) {
+        const std::string name = std::to_string(writer % 2) + "-" + std::to_string(i);  // Two builds of each.
+        CacheRecord record{"title", "content", {}};
+        record.outline = oci::Digest::of("outline " + name).hex();
+        EXPECT_TRUE(store.keep(oci::Digest::of(name), record, {}, {}).ok());
+        EXPECT_TRUE(store.may_have(oci::Digest::of("outline " + name)));
+      }
+    });
+  }
+  writers.clear();
+  ASSERT_TRUE(open().prune({UINT64_MAX, 0}).ok());
+  EXPECT_EQ(count_in(cache() / "outlines"), 50U);
+}
+
 TEST_F(FolderStoreTest, ForgetsWhatKilledWritersLeft) {
   keep(key_, two_files_);
   put_text(cache() / "tmp/copy-x/part", "a part");

@@ -435,6 +435,99 @@ TEST_F(StageResultsTest, SaysWhatChangedOnlyWithinOneScope) {
   EXPECT_TRUE(restore().change);
 }
 
+// Looks the stage up without its files.
+class WithoutFiles : public StageResultsTest {
+ protected:
+  void SetUp() override {
+    StageResultsTest::SetUp();
+    inputs_.steps[0].inputs.push_back({InputKind::kInstruction, "", "copy"});
+  }
+  std::optional<Restored> restore_nothing() {
+    build::StageInputs outline = inputs_;
+    for (build::StepInputs& step : outline.steps) {
+      std::erase_if(step.inputs, [](const build::KeyInput& input) { return input.kind == InputKind::kFile; });
+    }
+    auto restored = StageResults(plan_, places_).restore_nothing(0, outline, path("restored"), {});
+    EXPECT_TRUE(restored.ok()) << restored.error().message;
+    return restored.ok() ? std::move(*restored) : std::nullopt;
+  }
+};
+
+TEST_F(WithoutFiles, NothingIsThereInAnEmptyPlace) {
+  put_text(path("restored") / volume::kReplay, "of an earlier attempt");
+  const auto restored = restore_nothing();
+  ASSERT_TRUE(restored);
+  EXPECT_FALSE(restored->report || restored->change);
+  EXPECT_EQ(restored->steps, 0);
+  EXPECT_FALSE(fs::exists(path("restored") / volume::kReplay));
+}
+
+struct Differing {
+  const char* name;
+  std::function<void(build::StageInputs& inputs)> change;
+  bool may_be_there;
+};
+void PrintTo(const Differing& row, std::ostream* out) {
+  *out << row.name;
+}
+class AfterAnotherBuild : public WithoutFiles, public testing::WithParamInterface<Differing> {};
+
+TEST_P(AfterAnotherBuild, SkipsOnlyWhatNoKeyCanHave) {
+  build_and_keep();
+  GetParam().change(inputs_);
+  const Restored full = restore();
+  const auto skipped = restore_nothing();
+  EXPECT_EQ(!skipped, GetParam().may_be_there);
+  if (!skipped) return;
+  EXPECT_FALSE(full.report);
+  EXPECT_EQ(full.steps, 0);
+  ASSERT_TRUE(skipped->change && full.change);
+  EXPECT_EQ(skipped->change->what, full.change->what);
+}
+
+const Differing kDiffering[] = {
+    {"Nothing", [](build::StageInputs&) {}, true},
+    {"TheContentOfAFile", [](build::StageInputs& inputs) { inputs.steps[0].inputs[0].value = "2"; }, true},
+    {"AFileThatIsNew",
+     [](build::StageInputs& inputs) {
+       inputs.steps[0].inputs.push_back({InputKind::kFile, "b.c", "1"});
+     },
+     true},
+    {"TheSecondStep", [](build::StageInputs& inputs) { inputs.steps[1].inputs[0].value = "make all"; }, true},
+    {"WhatLeavesTheStage", [](build::StageInputs& inputs) { inputs.end[0].value = "2"; }, true},
+    {"TheFirstStep", [](build::StageInputs& inputs) { inputs.steps[0].inputs[1].value = "copy --chmod"; }, false},
+    {"TheBase", [](build::StageInputs& inputs) { inputs.start[0].value = "2"; }, false}};
+INSTANTIATE_TEST_SUITE_P(Rows, AfterAnotherBuild, testing::ValuesIn(kDiffering),
+                         [](const auto& row) { return std::string(row.param.name); });
+
+TEST_F(WithoutFiles, TheFilesAreLookedAtWhenOnlyTheyCanSayWhatChanged) {
+  build_and_keep();
+  for (const auto& it : fs::directory_iterator(path("cache") / "outlines")) fs::remove(it);
+  EXPECT_FALSE(restore_nothing());
+}
+
+TEST_F(WithoutFiles, NothingIsThereWhereNoPlaceIsRead) {
+  build_and_keep();
+  places_.from.clear();
+  EXPECT_TRUE(restore_nothing());
+}
+
+TEST_F(WithoutFiles, APlaceThatCannotSayMayHaveIt) {
+  BrokenStore other;
+  places_.from.push_back(&other);
+  EXPECT_FALSE(restore_nothing());
+}
+
+TEST_F(WithoutFiles, AFailedStageLeavesOutlinesOfTheStepsBefore) {
+  api::StageReport report = make(path("built"));
+  report.layers.pop_back();
+  report.failure.emplace().step = 1;
+  ASSERT_TRUE(keep(report, path("built")).ok());
+  inputs_.steps[1].inputs[0].value = "make all";
+  EXPECT_FALSE(restore_nothing());
+  EXPECT_EQ(restore().steps, 1);
+}
+
 TEST_F(StageResultsTest, StopsWhenItIsAskedTo) {
   build_and_keep();
   std::stop_source stop;
