@@ -18,6 +18,7 @@ TEST(CacheRecord, IsReadAsItWasWritten) {
   CacheRecord record{"build: RUN make", R"({"any":"text"})", {}};
   record.files = {{"exports/export.tar", oci::Digest::of("a").str(), 12'345'678'901},
                   {"layers/0.tar.gz", oci::Digest::of("b").str(), 0}};
+  record.outline = oci::Digest::of("outline").hex();
   const auto again = CacheRecord::parse(record.json());
   ASSERT_TRUE(again.ok()) << again.error().message;
   EXPECT_EQ(*again, record);
@@ -61,6 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"APathThatLeavesLater", record_json(file_json("layers/../../x"))},
         Row{"APathWithADot", record_json(file_json("layers/./x"))}, Row{"AFolder", record_json(file_json("layers/"))},
         Row{"APathWithAZero", record_json(file_json("layers/x\\u0000y"))},
+        Row{"AnOutlineThatIsAPath", R"({"version":1,"files":[],"outline":"../../x"})"},
         Row{"AFileTwice", record_json(file_json("a") + "," + file_json("a"))},
         Row{"FilesOutOfOrder", record_json(file_json("b") + "," + file_json("a"))}),
     [](const auto& row) { return row.param.name; });
