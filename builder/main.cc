@@ -1,10 +1,12 @@
 // imagebuild-builder: the two halves of a build that meet the outside world. `prepare` turns a source into a plan,
-// `publish` turns finished stages into an image in a registry. Between them imagebuild-stage runs the stages.
+// `publish` turns finished stages into an image in a registry. Between them imagebuild-stage runs the stages. Where one
+// of them fails, `keep` saves for the next build what others made.
 #include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "archive/inflate.h"
 #include "base/error.h"
+#include "builder/keep_command.h"
 #include "builder/prepare_command.h"
 #include "builder/publish_command.h"
 #include "builder/transfer_command.h"
@@ -42,10 +44,20 @@ CLI::App* add_transfer(CLI::App& app, const char* name, const char* description,
   return command;
 }
 
+CLI::App* add_keep(CLI::App& app, KeepOptions& options) {
+  CLI::App* command = app.add_subcommand("keep", "Keep for later builds what stages of a failed build made");
+  add_job_options(*command, options);
+  command->get_option("--job")->required();
+  command->add_option("--stage", options.stages, "The index in the plan of a stage that is over")
+      ->allow_extra_args(false);
+  return command;
+}
+
 int run(int argc, char** argv) {
   PrepareOptions prepare;
   PublishOptions publish;
   TransferOptions transfer;
+  KeepOptions keep;
   RegistryOptions registries;
   CLI::App app("Prepares and publishes the builds whose stages run in containers of their own.", "imagebuild-builder");
   app.set_version_flag("--version", IMAGEBUILD_VERSION);
@@ -84,12 +96,15 @@ int run(int argc, char** argv) {
   const CLI::App* storing =
       add_transfer(app, "store", "Store a stage's artifacts in a registry, once it is over", transfer);
 
+  const CLI::App* keeping = add_keep(app, keep);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
-  prepare.registries = publish.registries = transfer.registries = registries;
+  prepare.registries = publish.registries = transfer.registries = keep.registries = registries;
+  if (keeping->parsed()) return keep_command(keep);
   if (fetching->parsed()) return fetch_command(transfer);
   if (storing->parsed()) return store_command(transfer);
   if (preparing->parsed()) {

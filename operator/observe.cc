@@ -52,8 +52,10 @@ Result<build::Observed> Observer::observe(api::ImageBuild build, Recollection& m
   RETURN_IF_ERROR(read_plan(owned, memory, seen, stop));
   seen.slot_free = slot_free(seen.build);
   const bool over = build::is_finished(seen.build.status) && !spec_changed(seen.build);
+  // One that failed may have something to keep.
+  const bool may_keep = seen.build.status.phase != api::BuildPhase::kSucceeded && !seen.claims.empty();
+  if ((!over || may_keep) && !seen.build.spec_error) use_default_cache(seen.build, stop);
   if (!over && !seen.build.spec_error) {
-    use_default_cache(seen.build, stop);
     seen.missing = parts_.references.missing(seen.build.ns, api::references(seen.build.spec), stop);
     seen.claim_binds_at_once = parts_.references.binds_at_once(seen.build.spec.artifacts.volume.storage_class_name);
   }

@@ -144,6 +144,17 @@ Status clear(const fs::path& folder) {
   return ok();
 }
 
+// Takes the layers, not their indexes, out of the record.
+LaterLayers take_layers(CacheStore& store, CacheRecord& record) {
+  LaterLayers later{&store, {}};
+  std::erase_if(record.files, [&](const CachedFile& file) {
+    const bool is_layer = !layer_suffix(file.path).empty();
+    if (is_layer) later.record.files.push_back(file);
+    return is_layer;
+  });
+  return later;
+}
+
 bool has_exports(const CacheRecord& record) {
   return std::ranges::all_of(std::array{volume::kExportTar, volume::kExportIndex}, [&](const char* file) {
     return std::ranges::find(record.files, file, &CachedFile::path) != record.files.end();
@@ -169,8 +180,11 @@ Result<std::optional<api::StageReport>> StageResults::fetch(const Wanted& wanted
       if (!report.ok() || report->failure) return std::optional<api::StageReport>();
       if (!renumber(wanted.steps, *record, *report)) return std::optional<api::StageReport>();
       if (wanted.has_exports && !has_exports(*record)) return std::optional<api::StageReport>();
+      std::optional<LaterLayers> later;
+      if (wanted.layers_later) later = take_layers(*store, *record);
       ASSIGN_OR_RETURN(const bool is_whole, store->fetch(*record, folder, stop));
       if (!is_whole) return std::optional<api::StageReport>();
+      if (later && !later->record.files.empty()) restored.later = std::move(later);
       return std::optional<api::StageReport>(std::move(*report));
     };
     Result<std::optional<api::StageReport>> found = ask();
@@ -187,7 +201,7 @@ Result<std::optional<api::StageReport>> StageResults::fetch(const Wanted& wanted
 Result<bool> StageResults::restore_whole(int stage, const build::StageKeys& keys, const fs::path& folder,
                                          const std::stop_token& stop, Restored& restored) const {
   const api::PlanStage& it = plan_.stages[static_cast<std::size_t>(stage)];
-  const Wanted wanted{*keys.stage, keys.steps, !it.exports.empty()};
+  const Wanted wanted{*keys.stage, keys.steps, !it.exports.empty(), places_.layers_later};
   ASSIGN_OR_RETURN(std::optional<api::StageReport> report, fetch(wanted, folder, stop, restored));
   if (!report) return false;
   report->stage = it.name;  // It may have had another when it was kept.

@@ -23,12 +23,21 @@ struct CachePlaces {
   // Tells this build from others in the same cache when it is asked what changed since the last one: where the context
   // lies, or the object that asks for the build.
   std::string scope;
+  // Of a stage that is there whole, the content of its layers may come later, or never: Restored::later.
+  bool layers_later = false;
+};
+
+// Layers of a stage that are not in its folder yet.
+struct LaterLayers {
+  CacheStore* from = nullptr;
+  CacheRecord record;  // Only the layers.
 };
 
 struct Restored {
   std::optional<api::StageReport> report;  // The whole stage is there, with its report: nothing has to run.
   int steps = 0;                           // Else so many of its first steps are (volume::kReplay).
   std::optional<build::Change> change;  // Else what is different since the last build of this scope, if that is known.
+  std::optional<LaterLayers> later;     // With a report.
   std::vector<Error> warnings;          // A cache that could not be asked.
 };
 
@@ -70,6 +79,7 @@ class StageResults {
     const oci::Digest& key;
     const std::vector<build::StepKey>& steps;  // Those that the key counts.
     bool has_exports = false;
+    bool layers_later = false;
   };
   Result<std::optional<api::StageReport>> fetch(const Wanted& wanted, const std::filesystem::path& folder,
                                                 const std::stop_token& stop, Restored& restored) const;

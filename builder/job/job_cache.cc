@@ -90,6 +90,45 @@ Status JobCache::open_registry(const api::CacheRegistry& registry, ProcessRunner
 }
 
 Result<CachedStages> JobCache::restore(const api::Plan& plan, const std::function<Status(int stage)>& compute) {
+  places_.layers_later = false;
+  return restore_stages(plan, compute);
+}
+
+Result<CachedStages> JobCache::restore_without_layers(const api::Plan& plan,
+                                                      const std::function<Status(int stage)>& compute) {
+  places_.layers_later = true;
+  return restore_stages(plan, compute);
+}
+
+Result<bool> JobCache::fetch_layers(const std::function<bool(int stage, const std::string& digest)>& needs) {
+  for (auto& [stage, later] : later_) {
+    std::erase_if(later.record.files,
+                  [&, number = stage](const CachedFile& file) { return !needs(number, file.digest); });
+    if (later.record.files.empty()) continue;
+    const Result<bool> fetched = later.from->fetch(later.record, folder_of(stage), stop_);
+    if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+    if (!fetched.ok()) warn("the cache is not used: " + fetched.error().in(later.from->name()).message);
+    if (!fetched.ok() || !*fetched) return false;
+  }
+  return true;
+}
+
+Status JobCache::fetch_layers_of(const api::Plan& plan, int stage, const std::vector<api::StageReport>& reports) {
+  const std::string& name = plan.stages[static_cast<std::size_t>(stage)].name;
+  const Error gone{ErrorCode::kUnavailable, "the layers of stage '" + name +
+                                                "' are neither where the image goes to nor "
+                                                "in the cache any more"};
+  if (!is_open()) return gone;
+  inputs_.reports.assign(reports.begin(), reports.end());
+  places_.layers_later = false;
+  ASSIGN_OR_RETURN(const build::StageInputs inputs, stage_inputs(plan, stage, inputs_));
+  ASSIGN_OR_RETURN(const Restored restored,
+                   StageResults(plan, places_).restore(stage, inputs, folder_of(stage), stop_));
+  return restored.report ? ok() : Status(gone);
+}
+
+Result<CachedStages> JobCache::restore_stages(const api::Plan& plan, const std::function<Status(int stage)>& compute) {
+  later_.clear();
   CachedStages found;
   if (!is_open()) return found;
   inputs_.reports.assign(plan.stages.size(), std::nullopt);
@@ -116,6 +155,7 @@ Status JobCache::try_restore(const api::Plan& plan, int stage, CachedStages& fou
   std::string line = title(plan, stage);
   if (restored.report) {
     inputs_.reports[static_cast<std::size_t>(stage)] = std::move(restored.report);
+    if (restored.later) later_.insert_or_assign(stage, std::move(*restored.later));
     found.whole.push_back(stage);
     request_.log(line + " is cached");
     return ok();
@@ -132,8 +172,28 @@ Status JobCache::try_restore(const api::Plan& plan, int stage, CachedStages& fou
 void JobCache::keep(const api::Plan& plan, const std::vector<api::StageReport>& reports) {
   if (!is_open()) return;
   inputs_.reports.assign(reports.begin(), reports.end());
+  keep_these(plan, inputs_.reports);
+}
+
+void JobCache::keep_unfinished(const api::Plan& plan, const std::vector<int>& stages) {
+  if (!is_open()) return;
+  std::vector<std::optional<api::StageReport>> worth(plan.stages.size());
+  inputs_.reports.assign(plan.stages.size(), std::nullopt);
+  for (std::size_t i = 0; i < plan.stages.size(); ++i) {
+    const auto text = read_file(folder_of(static_cast<int>(i)) / volume::kReport, kMaxReportBytes);
+    if (!text.ok()) continue;
+    Result<api::StageReport> report = api::StageReport::parse(*text);
+    if (!report.ok()) continue;
+    if (std::ranges::find(stages, static_cast<int>(i)) != stages.end()) worth[i] = *report;
+    if (!report->failure) inputs_.reports[i] = std::move(*report);
+  }
+  keep_these(plan, worth);
+}
+
+void JobCache::keep_these(const api::Plan& plan, const std::vector<std::optional<api::StageReport>>& reports) {
   for (std::size_t i = 0; i < plan.stages.size() && !stop_.stop_requested(); ++i) {
-    const Status kept = keep_stage(plan, static_cast<int>(i), reports[i]);
+    if (!reports[i]) continue;
+    const Status kept = keep_stage(plan, static_cast<int>(i), *reports[i]);
     if (!kept.ok()) warn("a result is not kept for later builds: " + kept.error().message);
   }
   if (claim_ == nullptr || !has_kept_) return;

@@ -47,10 +47,20 @@ class JobCache {
   // Puts what the cache has of the plan's stages on the volume, in the order of the plan. `compute` carries out a
   // computed stage that later ones need to be looked up; it is called for each that is not in the cache.
   Result<CachedStages> restore(const api::Plan& plan, const std::function<Status(int stage)>& compute);
+  // The same, but for the content of layers of stages that are whole.
+  Result<CachedStages> restore_without_layers(const api::Plan& plan, const std::function<Status(int stage)>& compute);
+  // After restore_without_layers(): fetches the layers that `needs` names, by stage and digest. False when a cache does
+  // not give them after all: then nothing that was restored counts.
+  Result<bool> fetch_layers(const std::function<bool(int stage, const std::string& digest)>& needs);
+  // Fetches the layers of a stage that is there whole. An error when no cache gives them.
+  Status fetch_layers_of(const api::Plan& plan, int stage, const std::vector<api::StageReport>& reports);
   // After restore(): what is known of each stage, in the order of the plan. The reports of those on the volume.
   const std::vector<std::optional<api::StageReport>>& reports() const { return inputs_.reports; }
   // Keeps what the stages made, which are all done, and removes what is too old or too much.
   void keep(const api::Plan& plan, const std::vector<api::StageReport>& reports);
+  // Of a build that failed: keeps what `stages` left on the volume, of one that failed the steps before the one that
+  // did. Those that have no report there are passed over.
+  void keep_unfinished(const api::Plan& plan, const std::vector<int>& stages);
 
   // Each once.
   const std::vector<api::Warning>& warnings() const { return warnings_; }
@@ -59,7 +69,9 @@ class JobCache {
   Status open(ProcessRunner& processes);
   Status open_claim(const std::string& claim);
   Status open_registry(const api::CacheRegistry& registry, ProcessRunner& processes);
+  Result<CachedStages> restore_stages(const api::Plan& plan, const std::function<Status(int stage)>& compute);
   Status try_restore(const api::Plan& plan, int stage, CachedStages& found);
+  void keep_these(const api::Plan& plan, const std::vector<std::optional<api::StageReport>>& reports);
   Status keep_stage(const api::Plan& plan, int stage, const api::StageReport& report);
   Status prune();
   void warn(const std::string& text);
@@ -74,6 +86,7 @@ class JobCache {
   FolderStore* claim_ = nullptr;  // store_, where it is a claim.
   CachePlaces places_;
   InputPlaces inputs_;
+  std::map<int, LaterLayers> later_;  // By stage.
   bool has_kept_ = false;
   std::vector<api::Warning> warnings_;
 };

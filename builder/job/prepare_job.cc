@@ -1,6 +1,7 @@
 #include "builder/job/prepare_job.h"
 
 #include <algorithm>
+#include <set>
 
 #include "api/job.h"
 #include "api/volume.h"
@@ -186,12 +187,38 @@ class Preparation {
                     [this](std::string line) { log(std::move(line)); }},
                    processes_, stop_);
     const auto compute_one = [&](int one) { return compute(plan, open, [&](int stage) { return stage == one; }); };
-    ASSIGN_OR_RETURN(CachedStages found, cache.restore(plan, compute_one));
+    ASSIGN_OR_RETURN(CachedStages found, cache.restore_without_layers(plan, compute_one));
+    RETURN_IF_ERROR(look_for_image(plan, cache));
+    if (!told_.image) {
+      ASSIGN_OR_RETURN(const bool are_there, fetch_layers(plan, found, cache));
+      if (!are_there) {
+        ASSIGN_OR_RETURN(found, cache.restore(plan, compute_one));
+      }
+    }
     told_.cached = std::move(found.whole);
     told_.changed = std::move(found.changed);
-    RETURN_IF_ERROR(look_for_image(plan, cache));
     plan.warnings.insert(plan.warnings.end(), cache.warnings().begin(), cache.warnings().end());
     return ok();
+  }
+
+  // Those that stages need which are still to run, and those that the image's repository lacks.
+  Result<bool> fetch_layers(const api::Plan& plan, const CachedStages& found, JobCache& cache) {
+    RegistryOptions options = job_registries(request_.job, request_.registries_file);
+    options.use_mirrors = false;  // What a mirror has, nobody can push a manifest of.
+    ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access, RegistryAccess::open(options, processes_));
+    ASSIGN_OR_RETURN(const oci::Reference image, oci::Reference::parse(spec_.output.image));
+    std::set<int> below;  // Those that run.
+    for (int stage = 0; stage < static_cast<int>(plan.stages.size()); ++stage) {
+      if (std::ranges::find(found.whole, stage) != found.whole.end()) continue;
+      const std::vector<int> chain = api::base_chain(plan, stage);
+      below.insert(chain.begin(), chain.end());
+    }
+    return cache.fetch_layers([&](int stage, const std::string& text) {
+      const Result<oci::Digest> digest = oci::Digest::parse(text);
+      if (below.contains(stage) || !digest.ok()) return true;
+      const Result<bool> is_there = access->client().has_blob(image, *digest, stop_);
+      return !is_there.ok() || !*is_there;
+    });
   }
 
   // With every stage from the cache, the image may be in its place already: then nobody has to push it.

@@ -74,17 +74,48 @@ class Publication {
     ASSIGN_OR_RETURN(const std::unique_ptr<RegistryAccess> access,
                      RegistryAccess::open(job_registries(request_.job, request_.registries_file), processes_));
     const OpenImage open = [&](const std::string& name) { return open_image(access->client(), name, stop_); };
+    RETURN_IF_ERROR(complete_layers(wanted, access->client()));
     log("pushing " + wanted.image.str());
     ASSIGN_OR_RETURN(std::vector<Published> published,
                      publish(wanted.plan, wanted.request, open, access->client(), stop_));
     return std::optional(std::move(published.front()));
   }
 
+  // What prepare saw in the image's repository it left in the cache; it may be gone from there meanwhile.
+  Status complete_layers(const OutputImage& wanted, registry::Client& client) const {
+    for (const api::PlanTarget& target : wanted.plan.targets) {
+      for (const int stage : api::base_chain(wanted.plan, target.stage)) {
+        const std::vector<api::StageReport>& reports = wanted.request.reports;
+        ASSIGN_OR_RETURN(const bool are_there,
+                         has_layers(stage, reports[static_cast<std::size_t>(stage)], wanted.image, client));
+        if (!are_there) RETURN_IF_ERROR(open_cache().fetch_layers_of(wanted.plan, stage, reports));
+      }
+    }
+    return ok();
+  }
+
+  Result<bool> has_layers(int stage, const api::StageReport& report, const oci::Reference& image,
+                          registry::Client& client) const {
+    const std::filesystem::path folder = request_.job.volume / api::volume::stage_folder(stage);
+    for (const api::LayerReport& layer : report.layers) {
+      std::error_code error;
+      if (std::filesystem::exists(folder / layer.file, error)) continue;
+      ASSIGN_OR_RETURN(const oci::Digest digest, oci::Digest::parse(layer.digest));
+      ASSIGN_OR_RETURN(const bool is_there, client.has_blob(image, digest, stop_));
+      if (!is_there) return false;
+    }
+    return true;
+  }
+
+  JobCache open_cache() const {
+    return JobCache({request_.job, request_.registries_file, request_.stage_program,
+                     [this](std::string line) { log(std::move(line)); }},
+                    processes_, stop_);
+  }
+
   // Only what became an image is worth keeping.
   void keep_results(const api::Plan& plan, const std::vector<api::StageReport>& reports) {
-    JobCache cache({request_.job, request_.registries_file, request_.stage_program,
-                    [this](std::string line) { log(std::move(line)); }},
-                   processes_, stop_);
+    JobCache cache = open_cache();
     cache.keep(plan, reports);
     told_.warnings.insert(told_.warnings.end(), cache.warnings().begin(), cache.warnings().end());
   }

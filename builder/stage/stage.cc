@@ -113,6 +113,8 @@ class StageWork {
     if (!text.ok()) return text.error();
     ASSIGN_OR_RETURN(api::StageReport cached, api::StageReport::parse(*text));
     const int done = std::clamp(cached.cached_steps, 0, static_cast<int>(stage_.steps.size()));
+    // Before anything can go wrong: no cache may take these for steps that were carried out and left no layer.
+    report_.cached_steps = done;
     auto layer = cached.layers.begin();
     for (step_ = 0; step_ < done; ++step_) {
       emit(api::StepStarted{step_});
@@ -127,7 +129,6 @@ class StageWork {
       return Error{ErrorCode::kCorrupt, "what a cache kept has the layer " + layer->file + " of no step"};
     }
     report_.layers = std::move(cached.layers);
-    report_.cached_steps = done;
     return static_cast<std::size_t>(done);
   }
 

@@ -94,10 +94,11 @@ void Reconciler::refresh_conditions() {
 }
 
 Decision Reconciler::finish() {
-  // A build that has ended starts nothing.
+  // A build that has ended starts nothing, but for what keeps its results.
   if (is_finished(next_)) {
     std::erase_if(actions_, [](const Action& action) {
-      return std::holds_alternative<CreatePod>(action) || std::holds_alternative<CreateClaim>(action) ||
+      const auto* pod = std::get_if<CreatePod>(&action);
+      return (pod != nullptr && pod->work.role != PodRole::kKeep) || std::holds_alternative<CreateClaim>(action) ||
              std::holds_alternative<RecordPlan>(action) || std::holds_alternative<ReadOutcome>(action);
     });
   }

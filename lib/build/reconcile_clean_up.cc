@@ -41,11 +41,13 @@ void Reconciler::clean_up() {
   const bool written = is_finished(build_.status) && build_.status.build == next_.build;
   const auto ttl = std::chrono::seconds(spec_.ttl_seconds_after_finished.value_or(api::kDefaultTtlSeconds));
   const WallTime keep_until = next_.completion_time.value_or(now_) + ttl;
-  const bool keep = next_.phase == BuildPhase::kFailed && now_ < keep_until;
+  const bool busy = written && keeps_results();
+  const bool keep = busy || (next_.phase == BuildPhase::kFailed && now_ < keep_until);
   bool anything = false;
   for (const Pod& pod : observed_.pods) {
     if (!is_current(pod)) continue;
     anything = true;
+    if (pod.work.role == PodRole::kKeep && (busy || proves_keeping(pod))) continue;
     if (is_ending(pod)) {
       again_at(next_.completion_time.value_or(now_) + kEndingPatience);
     } else if (pod.active() || (written && !keep)) {
@@ -60,7 +62,7 @@ void Reconciler::clean_up() {
   const std::string record = record_name(build_, generation());
   const bool recorded = std::ranges::find(observed_.records, record) != observed_.records.end();
   if (recorded && written && !keep) act(DeleteRecord{record});
-  if (keep && (anything || recorded)) again_at(keep_until);
+  if (keep && !busy && (anything || recorded)) again_at(keep_until);
 }
 
 void Reconciler::remove(const Pod& pod) {

@@ -25,6 +25,7 @@ std::string object_name(const api::ImageBuild& build, std::int64_t generation, c
 std::string pod_name(const api::ImageBuild& build, std::int64_t generation, const Work& work, std::int64_t attempt) {
   const std::string what = work.role == PodRole::kPrepare   ? "prepare"
                            : work.role == PodRole::kPublish ? "publish"
+                           : work.role == PodRole::kKeep    ? "keep"
                                                             : "s" + std::to_string(work.stage);
   return object_name(build, generation, what + "-" + std::to_string(attempt));
 }

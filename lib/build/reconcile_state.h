@@ -14,7 +14,8 @@
 
 namespace imagebuild::build {
 
-enum class PodRole { kPrepare, kStage, kPublish };
+// kKeep: of a build that did not come to its end, puts what its stages made into its cache.
+enum class PodRole { kPrepare, kStage, kPublish, kKeep };
 
 // Which piece of work: a stage has its index into Plan::stages, the others 0.
 struct Work {

@@ -38,6 +38,14 @@ class Reconciler {
   void remove(const Pod& pod);
   void remove(const Claim& claim);
 
+  // reconcile_keep.cc: what a build that did not come to its end leaves to the next one.
+  bool keeps_results();
+  bool still_keeps(const Pod& pod);
+  bool start_keeping();
+  std::vector<int> worth_keeping() const;
+  void note_not_kept(const Pod& pod);
+  bool proves_keeping(const Pod& pod) const;
+
   // reconcile_claim.cc: the artifact claim. Without it, all that a build has done is lost.
   const Claim* claim() const;
   void check_claim();

@@ -32,12 +32,15 @@ std::string role_name(build::PodRole role) {
       return "stage";
     case build::PodRole::kPublish:
       return "publish";
+    case build::PodRole::kKeep:
+      return "keep";
   }
   return {};
 }
 
 std::optional<build::PodRole> parse_role(std::string_view text) {
-  for (const build::PodRole role : {build::PodRole::kPrepare, build::PodRole::kStage, build::PodRole::kPublish}) {
+  for (const build::PodRole role :
+       {build::PodRole::kPrepare, build::PodRole::kStage, build::PodRole::kPublish, build::PodRole::kKeep}) {
     if (role_name(role) == text) return role;
   }
   return {};

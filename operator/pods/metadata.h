@@ -18,7 +18,7 @@ inline constexpr const char* kManagedBy = "app.kubernetes.io/managed-by";
 inline constexpr const char* kBuild = "imagebuild.dev/build";         // The ImageBuild's name, cut to a label's value.
 inline constexpr const char* kBuildUid = "imagebuild.dev/build-uid";  // Which objects belong to a build goes by this.
 inline constexpr const char* kGeneration = "imagebuild.dev/generation";  // BuildIdentity::generation.
-inline constexpr const char* kRole = "imagebuild.dev/role";              // Pods: prepare, stage, publish.
+inline constexpr const char* kRole = "imagebuild.dev/role";              // Pods: prepare, stage, publish, keep.
 inline constexpr const char* kStage = "imagebuild.dev/stage";            // Stage pods: the index into Plan::stages.
 inline constexpr const char* kAttempt = "imagebuild.dev/attempt";        // Pods.
 inline constexpr const char* kManager = "imagebuild";                    // The value of kManagedBy.
@@ -40,7 +40,7 @@ std::string managed_selector();
 // The same for one ImageBuild, by its UID.
 std::string build_selector(std::string_view uid);
 
-// "prepare", "stage", "publish": the value of kRole, and the name of the pod's container.
+// "prepare", "stage", "publish", "keep": the value of kRole, and the name of the pod's container.
 std::string role_name(build::PodRole role);
 std::optional<build::PodRole> parse_role(std::string_view text);
 

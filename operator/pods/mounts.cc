@@ -250,6 +250,14 @@ Mounts publish_mounts(const api::ImageBuild& build, const build::CreatePod& crea
   return result;
 }
 
+Mounts keep_mounts(const api::ImageBuild& build, const build::CreatePod& create, JobPlace place) {
+  Mounts result = builder_mounts(build, create.generation, place);
+  add_cache(result, build.spec.cache);
+  const bool has_own_secret = !build.spec.cache.registry || build.spec.cache.registry->secret;
+  if (!has_own_secret) add_registry_secrets(result, all_registry_secrets(build.spec));
+  return result;
+}
+
 Mounts transfer_mounts(const api::ImageBuild& build, const build::CreatePod& create, JobPlace place) {
   Mounts result;
   add_job(result, build, create.generation, place);

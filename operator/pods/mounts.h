@@ -26,6 +26,8 @@ Mounts prepare_mounts(const api::ImageBuild& build, const build::CreatePod& crea
 Mounts stage_mounts(const api::ImageBuild& build, const api::Plan& plan, const build::CreatePod& create);
 // The whole artifact volume, the job, the credentials to push and pull with, /tmp.
 Mounts publish_mounts(const api::ImageBuild& build, const build::CreatePod& create, JobPlace place);
+// Of PodRole::kKeep. The same, but credentials only for the cache.
+Mounts keep_mounts(const api::ImageBuild& build, const build::CreatePod& create, JobPlace place);
 // What publish sees, for the containers that move artifacts before and beside a stage's, which sees none of it. The
 // volumes are those besides stage_mounts().
 Mounts transfer_mounts(const api::ImageBuild& build, const build::CreatePod& create, JobPlace place);

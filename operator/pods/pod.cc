@@ -29,6 +29,8 @@ using kube::Json;
 constexpr int kGraceSeconds = 30;
 // The operator ends builds at their deadline; the kubelet does when there is no operator.
 constexpr std::chrono::seconds kDeadlineSlack{60};
+// Of a pod for which nobody waits.
+constexpr std::chrono::seconds kKeepDeadline{600};
 // What commands see as their host's name: the same in each attempt, and as in a build without a cluster.
 constexpr const char* kHostname = "imagebuild";
 constexpr const char* kBuilderProgram = "imagebuild-builder";
@@ -167,6 +169,14 @@ Work work_of(const api::ImageBuild& build, const std::optional<api::Plan>& plan,
   if (create.work.role == PodRole::kStage) return stage_work(build, *plan, create, settings);
   const bool prepares = create.work.role == PodRole::kPrepare;
   Work work = builder_work(build, role_name(create.work.role), create, place, settings);
+  if (create.work.role == PodRole::kKeep) {
+    for (const int stage : create.stages) {
+      work.command.emplace_back("--stage");
+      work.command.push_back(std::to_string(stage));
+    }
+    work.mounts = keep_mounts(build, create, place);
+    return work;
+  }
   if (create.early) work.command.emplace_back("--wait");
   work.mounts = prepares ? prepare_mounts(build, create, place) : publish_mounts(build, create, place);
   if (prepares) work.preferred_architecture = first_choice(build.spec);
@@ -243,7 +253,8 @@ Json make_pod(const api::ImageBuild& build, const std::optional<api::Plan>& plan
                {"automountServiceAccountToken", false},
                {"enableServiceLinks", false},
                {"terminationGracePeriodSeconds", kGraceSeconds},
-               {"activeDeadlineSeconds", deadline_seconds(build.spec)},
+               {"activeDeadlineSeconds",
+                create.work.role == PodRole::kKeep ? kKeepDeadline.count() : deadline_seconds(build.spec)},
                {"securityContext", pod_security()},
                {"volumes", std::move(work.mounts.volumes)}};
   if (is_stage) spec["hostname"] = kHostname;

@@ -37,7 +37,8 @@ class OperatorCacheTest(HeldBuildsTestCase):
         watch = self.watch_pods()
         self.build(name, _DOCKERFILE, _FILES | changed, cache=cache)
         status = self.wait_ready(name)
-        ran = [pod for pod in watch.pods("stage") if pod["metadata"]["labels"]["imagebuild.dev/build"] == name]
+        own = {"imagebuild.dev/build": name, "imagebuild.dev/generation": str(status["build"]["generation"])}
+        ran = [pod for pod in watch.pods("stage") if own.items() <= pod["metadata"]["labels"].items()]
         watch.close()
         return status, sorted(pod["metadata"]["annotations"]["imagebuild.dev/stage-name"] for pod in ran)
 
@@ -65,6 +66,27 @@ class OperatorCacheTest(HeldBuildsTestCase):
 
     def test_a_repository_spares_the_pods_of_what_is_known(self):
         self.check(self.registry())
+
+    def check_failed(self, cache: dict) -> None:
+        watch = self.watch_pods()
+        self.build("app", _DOCKERFILE.replace("> /second", "> /second && exit 7"), _FILES, cache=cache)
+        failed = self.wait_failed("app", "StepFailed")
+        self.assertEqual(failed["failure"]["exitCode"], 7)
+        kept = self.cluster.wait_until(lambda: [pod for pod in watch.pods("keep") if pod["status"]["phase"] not in ("Pending", "Running")],
+                                       60, "the results are kept", self.namespace)
+        self.assertEqual([pod["status"]["phase"] for pod in kept], ["Succeeded"])
+        self.assertFalse(self.status("app").get("warnings"), self.status("app"))
+
+        mended, ran = self.run_build("app", cache)
+        self.assertEqual(ran, ["second"])
+        self.assertTrue(stage_of(mended, "first").get("cached"), mended["stages"])
+        self.assert_prints(self.image("app"), "two\none\n", "cat", "/second")
+
+    def test_a_build_that_failed_leaves_what_it_made_on_the_claim(self):
+        self.check_failed(self.claim())
+
+    def test_a_build_that_failed_leaves_what_it_made_in_the_repository(self):
+        self.check_failed(self.registry())
 
     def test_stages_do_not_see_the_claim(self):
         watch = self.watch_pods()

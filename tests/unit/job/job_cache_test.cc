@@ -8,6 +8,7 @@
 #include "api/volume.h"
 #include "archive/compress.h"
 #include "base/file.h"
+#include "builder/job/keep_job.h"
 #include "builder/job/prepare_job.h"
 #include "builder/job/publish_job.h"
 #include "fakes/fake_registry.h"
@@ -114,6 +115,13 @@ class JobCacheTest : public testing::Test {
     EXPECT_FALSE(told.failure) << told.failure->message;
     return told;
   }
+  api::Told keep(const json& spec, std::vector<int> stages) {
+    KeepJob request;
+    request.job = job_of(spec);
+    request.stage_program = temp_->path() / "imagebuild-stage";
+    request.stages = std::move(stages);
+    return keep_job(request, processes_, {});
+  }
   api::Told build(const json& spec) {
     make_export();
     prepare(spec);
@@ -140,6 +148,69 @@ TEST_F(JobCacheTest, TheSecondBuildHasEveryStageAndTheSameImage) {
   }
 }
 
+TEST_F(JobCacheTest, ABuildThatFailedLeavesWhatWasDoneToTheNextOne) {
+  for (const json& cache : {claim(), repository()}) {
+    make_export();
+    prepare(spec(cache));
+    run_work();
+    const auto images = registry_.count("PUT", "/team/app/");
+    const api::Told kept = keep(spec(cache), {0, 1, 2});
+    EXPECT_TRUE(kept.done) << kept.failure->message;
+    EXPECT_THAT(kept.warnings, IsEmpty());
+    EXPECT_EQ(registry_.count("PUT", "/team/app/"), images) << "no image is pushed";
+    EXPECT_THAT(prepare(spec(cache, "1", "y")).cached, ElementsAre(0, 1)) << cache;
+  }
+}
+
+TEST_F(JobCacheTest, OnlyStagesThatTheOperatorKnowsToBeOverAreKept) {
+  make_export();
+  prepare(spec(claim()));
+  run_work();
+  EXPECT_TRUE(keep(spec(claim()), {0}).done);
+  EXPECT_THAT(prepare(spec(claim())).cached, ElementsAre(0));
+}
+
+TEST_F(JobCacheTest, OfAStageThatFailedTheStepsBeforeAreKept) {
+  const std::string dockerfile = "FROM scratch\nCOPY a /a\nRUN [\"/a\"]\nCOPY other /\n";
+  const auto with = [&](const char* other) { return spec(claim(), "1", other, dockerfile); };
+  prepare(with("x"));
+  // What the pod would leave whose RUN failed: the layer of the step before.
+  const std::string layer = "a layer";
+  write(stage_folder(0) / volume::layer_file(0, ".tar.gz"), layer);
+  api::StageReport report;
+  report.stage = "0";
+  report.layers = {{.step = 0,
+                    .file = volume::layer_file(0, ".tar.gz"),
+                    .diff_id = oci::Digest::of("tar").str(),
+                    .digest = oci::Digest::of(layer).str(),
+                    .size_bytes = layer.size()}};
+  report.failure = api::Failure{.stage = "0", .step = 1, .code = "Failed", .message = "RUN /a failed"};
+  write(stage_folder(0) / volume::kReport, report.json());
+  EXPECT_TRUE(keep(with("x"), {0}).done);
+  EXPECT_THAT(prepare(with("x")).cached, IsEmpty());
+  const auto replay = read_file(stage_folder(0) / volume::kReplay, 1 << 20);
+  ASSERT_TRUE(replay.ok()) << replay.error().message;
+  EXPECT_EQ(api::StageReport::parse(*replay)->cached_steps, 1);
+}
+
+TEST_F(JobCacheTest, WhatCannotBeKeptOfAFailedBuildIsAWarning) {
+  const json nowhere = {{"registry", {{"repository", "127.0.0.1:1/team/cache"}}}};
+  make_export();
+  prepare(spec(nowhere));
+  run_work();
+  const api::Told kept = keep(spec(nowhere), {0, 1});
+  EXPECT_TRUE(kept.done);
+  ASSERT_EQ(kept.warnings.size(), 1U);
+  EXPECT_THAT(kept.warnings[0].message, HasSubstr("127.0.0.1:1/team/cache"));
+}
+
+TEST_F(JobCacheTest, AVolumeWithoutAPlanHasNothingToKeep) {
+  fs::create_directories(root());
+  const api::Told kept = keep(spec(claim()), {0});
+  ASSERT_TRUE(kept.failure);
+  EXPECT_THAT(kept.failure->message, HasSubstr("the artifact volume"));
+}
+
 TEST_F(JobCacheTest, NothingIsLeftToDoWhereTheTagsNameTheImageAlready) {
   const api::Told first = build(spec(claim()));
   const api::Told again = prepare(spec(claim()));
@@ -157,6 +228,77 @@ TEST_F(JobCacheTest, NothingIsLeftToDoWhereTheTagsNameTheImageAlready) {
   labelled["output"]["labels"] = {{"team", "a"}};
   EXPECT_FALSE(prepare(labelled).image) << "the tag names another image";
   EXPECT_FALSE(prepare(spec(claim(), "2")).image) << "a stage has to run";
+}
+
+// The layer of the image, by the report that prepare put on the volume.
+class JobCacheLayerTest : public JobCacheTest {
+ protected:
+  api::LayerReport layer() const {
+    const auto report = api::StageReport::parse(*read_file(stage_folder(2) / volume::kReport, 1 << 20));
+    return report.ok() && !report->layers.empty() ? report->layers.front() : api::LayerReport();
+  }
+  bool is_on_the_volume() const { return fs::exists(stage_folder(2) / layer().file); }
+  std::size_t fetched() { return registry_.count("GET", "/team/cache/blobs/" + layer().digest); }
+  json labelled(const json& cache) const {
+    json changed = spec(cache);
+    changed["output"]["labels"] = {{"team", "a"}};
+    return changed;
+  }
+  static std::string elsewhere_in(const json& cache) {
+    return cache.contains("registry") ? "team/other" : "team/another";
+  }
+  json elsewhere(const json& cache) const {
+    json changed = spec(cache);
+    changed["output"]["image"] = registry_.host() + "/" + elsewhere_in(cache) + ":1";
+    return changed;
+  }
+};
+
+TEST_F(JobCacheLayerTest, NoLayerIsFetchedForAnImageThatIsThere) {
+  build(spec(repository()));
+  EXPECT_TRUE(prepare(spec(repository())).image);
+  EXPECT_FALSE(is_on_the_volume());
+  EXPECT_EQ(fetched(), 0U);
+}
+
+TEST_F(JobCacheLayerTest, NoLayerIsFetchedThatTheRepositoryOfTheImageHas) {
+  for (const json& cache : {repository(), claim()}) {
+    const api::Told first = build(spec(cache));
+    EXPECT_THAT(prepare(labelled(cache)).cached, ElementsAre(0, 1, 2));
+    EXPECT_FALSE(is_on_the_volume());
+    const api::Told second = publish(labelled(cache));
+    ASSERT_TRUE(second.image);
+    EXPECT_NE(second.image->digest, first.image->digest);
+    EXPECT_THAT(second.warnings, IsEmpty());
+    EXPECT_EQ(fetched(), 0U);
+  }
+}
+
+TEST_F(JobCacheLayerTest, ALayerThatHasToBePushedIsFetchedOnce) {
+  build(spec(repository()));
+  EXPECT_THAT(prepare(elsewhere(repository())).cached, ElementsAre(0, 1, 2));
+  EXPECT_TRUE(is_on_the_volume());
+  EXPECT_TRUE(publish(elsewhere(repository())).image);
+  EXPECT_EQ(fetched(), 1U);
+}
+
+TEST_F(JobCacheLayerTest, ALayerThatIsGoneFromTheRepositoryWhenPublishComesIsFetchedThen) {
+  for (const json& cache : {repository(), claim()}) {
+    build(spec(cache));
+    prepare(labelled(cache));
+    ASSERT_FALSE(is_on_the_volume());
+    EXPECT_TRUE(publish(elsewhere(cache)).image);
+    EXPECT_TRUE(is_on_the_volume());
+    EXPECT_TRUE(registry_.blob(elsewhere_in(cache), *oci::Digest::parse(layer().digest)));
+  }
+}
+
+TEST_F(JobCacheLayerTest, AStageWhoseLayerACacheHasLostIsMadeAgain) {
+  build(spec(repository()));
+  prepare(spec(repository()));
+  registry_.inject({.method = "GET", .path_part = "/team/cache/blobs/" + layer().digest, .times = 9, .status = 404});
+  EXPECT_THAT(prepare(elsewhere(repository())).cached, ElementsAre(0, 1));
+  EXPECT_TRUE(publish(elsewhere(repository())).image);
 }
 
 TEST_F(JobCacheTest, AnImageThatIsThereIsNotPushedAgain) {

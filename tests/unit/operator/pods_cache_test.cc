@@ -1,4 +1,5 @@
-// Who sees the cache of results (spec.cache): prepare and publish, and no pod that runs user code.
+// Who sees the cache of results (spec.cache): prepare, publish and keep, and no pod that runs user code.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "unit/operator/pods_sample.h"
@@ -32,8 +33,16 @@ api::ImageBuild with_registry() {
   return build;
 }
 
-TEST(PodsCache, PrepareAndPublishMountAFolderOfTheClaim) {
-  for (const build::Work& work : {kPrepareWork, kPublishWork}) {
+std::vector<std::string> registry_secrets_of(const Json& pod) {
+  std::vector<std::string> names;
+  for (const Json& volume : pod.at("spec").at("volumes")) {
+    if (volume.contains("secret")) names.push_back(volume.at("secret").at("secretName"));
+  }
+  return names;
+}
+
+TEST(PodsCache, WhoReadsOrKeepsMountsAFolderOfTheClaim) {
+  for (const build::Work& work : {kPrepareWork, kPublishWork, kKeepWork}) {
     const Json pod = pod_of(with_claim(), work);
     EXPECT_EQ(volume_of(pod, "cache"),
               Json::parse(R"({"name":"cache","persistentVolumeClaim":{"claimName":"results"}})"));
@@ -42,12 +51,31 @@ TEST(PodsCache, PrepareAndPublishMountAFolderOfTheClaim) {
   }
 }
 
-TEST(PodsCache, PrepareAndPublishSeeTheCredentialsOfTheRepository) {
-  for (const build::Work& work : {kPrepareWork, kPublishWork}) {
+TEST(PodsCache, WhoReadsOrKeepsSeesTheCredentialsOfTheRepository) {
+  for (const build::Work& work : {kPrepareWork, kPublishWork, kKeepWork}) {
     const Json pod = pod_of(with_registry(), work);
     EXPECT_EQ(volume_of(pod, "cache-secret").at("secret").at("secretName"), "cache-login");
     EXPECT_EQ(mount_of(pod, "cache-secret").at("mountPath"), "/imagebuild/cache-secret");
   }
+}
+
+TEST(PodsCache, WhoOnlyKeepsHasCredentialsForTheCacheAlone) {
+  EXPECT_THAT(registry_secrets_of(pod_of(with_claim(), kKeepWork)), testing::IsEmpty());
+  EXPECT_THAT(registry_secrets_of(pod_of(with_registry(), kKeepWork)), testing::ElementsAre("cache-login"));
+  api::ImageBuild build = with_registry();
+  build.spec.cache.registry->secret.reset();
+  EXPECT_EQ(registry_secrets_of(pod_of(build, kKeepWork)), registry_secrets_of(pod_of(build, kPublishWork)))
+      << "those that the image is pushed with";
+}
+
+TEST(PodsCache, WhoOnlyKeepsIsToldTheStagesAndHasTenMinutes) {
+  build::CreatePod wanted = create(with_claim(), kKeepWork);
+  wanted.stages = {0, 2};
+  const Json pod = make_pod(with_claim(), sample_plan(), wanted, sample_settings());
+  const auto command = container_of(pod).at("command").get<std::vector<std::string>>();
+  EXPECT_EQ(command[1], "keep");
+  EXPECT_EQ(std::vector(command.end() - 4, command.end()), (std::vector<std::string>{"--stage", "0", "--stage", "2"}));
+  EXPECT_EQ(pod.at("spec").at("activeDeadlineSeconds"), 600);
 }
 
 TEST(PodsCache, NoStageSeesAnyOfIt) {

@@ -88,7 +88,8 @@ inline build::CreatePod create(const api::ImageBuild& build, build::Work work, c
           .attempt = 1,
           .node = node};
 }
-inline const build::Work kPrepareWork{build::PodRole::kPrepare, 0}, kPublishWork{build::PodRole::kPublish, 0};
+inline const build::Work kPrepareWork{build::PodRole::kPrepare, 0}, kPublishWork{build::PodRole::kPublish, 0},
+    kKeepWork{build::PodRole::kKeep, 0};
 inline build::Work stage_work(int stage) {
   return {build::PodRole::kStage, stage};
 }
@@ -151,7 +152,8 @@ inline const std::vector<PodCase>& pod_kinds() {
                                               {"stage_on_stage", stage_work(kApp)},
                                               {"stage_computed", stage_work(kBundle)},
                                               {"stage_on_scratch", stage_work(kCheck)},
-                                              {"publish", kPublishWork}};
+                                              {"publish", kPublishWork},
+                                              {"keep", kKeepWork}};
   return kKinds;
 }
 
