@@ -1,6 +1,7 @@
 #include "operator/controller.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "build/reconcile_report.h"
 #include "operator/measure.h"
@@ -24,11 +25,22 @@ std::string ready_reason(const api::ImageBuildStatus& status) {
   return ready == nullptr ? "" : ready->reason;
 }
 
+bool is_pod_ahead(const build::Action& action) {
+  const auto* pod = std::get_if<build::CreatePod>(&action);
+  return pod != nullptr && pod->early;
+}
+
 // Nothing is done that the status must know of before, and nothing happened that is worth an event.
 bool only_tells(const build::Decision& decision) {
   return std::ranges::all_of(decision.actions, [](const build::Action& action) {
-    return std::holds_alternative<build::RequeueAfter>(action);
+    return std::holds_alternative<build::RequeueAfter>(action) || is_pod_ahead(action);
   });
+}
+
+build::Decision only_pods_ahead(const build::Decision& decision) {
+  build::Decision result{{}, decision.status};
+  std::ranges::copy_if(decision.actions, std::back_inserter(result.actions), is_pod_ahead);
+  return result;
 }
 
 }  // namespace
@@ -158,7 +170,8 @@ Controller::Outcome Controller::decide_and_act(const api::ImageBuild& build, con
   const build::Decision decision = build::reconcile(*seen);
   if (const auto wait = may_wait(decision, build.status, memory)) {
     settle_slot(build, decision.status);
-    return {ReconcileResult::kRequeueAfter, {}, *wait};
+    const Acted acted = parts_.actor.act(only_pods_ahead(decision), *seen, object, memory, stop);
+    return {ReconcileResult::kRequeueAfter, {}, std::min(acted.after.value_or(*wait), *wait)};
   }
   if (decision.status != build.status) {
     std::jthread ground;

@@ -4,7 +4,8 @@
 // The caller's side of the contract:
 // - The status is written before any action; if that fails, nothing is done and the key comes again. Only the status
 //   remembers what vanished pods had done. Claims and records do nothing by themselves: they may be made meanwhile.
-// - A status that tells of no action and of no other phase or reason may be written a little later.
+// - A status that tells of no action and of no other phase or reason may be written a little later; pods that are made
+//   ahead of their time (CreatePod::early) need not wait for it.
 // - Creating what exists already is success: names are deterministic.
 // - What the API server refuses comes back as Observed::refusals, and the decision is made again for its status.
 // - An ImageBuild that is being deleted needs nothing: every object has an ownerReference to it.
@@ -35,8 +36,6 @@ struct CreatePod {
   std::string node;
   // What it needs is still being made: it waits for the reports of those stages on the volume.
   bool early = false;
-  // PodRole::kKeep: the stages of which something is kept.
-  std::vector<int> stages = {};
   bool operator==(const CreatePod&) const = default;
 };
 struct DeletePod {

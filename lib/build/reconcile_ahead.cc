@@ -47,10 +47,9 @@ void Reconciler::call_back() {
   if (any_lost) end(publish_, next_.publish);
 }
 
-// It is on its way to be tried again.
+// Of a stage that others wait for, which all had its pod before they had theirs, whether or not the status says so.
 bool Reconciler::was_lost(std::size_t stage) const {
-  const WorkStatus& work = next_.stages[stage].work;
-  return places_[stage] == Place::kPod && work.phase == WorkPhase::kWaiting && work.attempts > 0;
+  return places_[stage] == Place::kPod && next_.stages[stage].work.phase == WorkPhase::kWaiting;
 }
 
 bool Reconciler::is_over(std::size_t stage) const {

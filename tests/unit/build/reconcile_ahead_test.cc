@@ -49,6 +49,15 @@ std::vector<Row> what_is_made_ahead() {
        },
        {"delete s2-1", "delete publish-1"},
        "Unknown Retrying reconciling"},
+      {"CallsThePodsBackThatWaitForAStageOfWhosePodTheStatusNeverTold",
+       [](W& w) {
+         w.spec().stage_defaults.resources = {};
+         w.building();
+         w.vanishes(stage_work(1));
+         w.seen.build.status.stages[1].work = {};
+       },
+       {"create s1-1", "delete s2-1"},
+       "Unknown Building reconciling"},
       {"MakesNoPodAheadForAStageThatIsTriedAgain",
        [](W& w) {
          w.spec().stage_defaults.resources = {};

@@ -1,5 +1,7 @@
 #include "operator/controller.h"
 
+#include <algorithm>
+
 #include "api/job.h"
 #include "api/reasons.h"
 #include "unit/operator/cluster_fixture.h"
@@ -12,7 +14,9 @@ namespace reason = api::reason;
 
 class ControllerTest : public ClusterFixture {
  protected:
-  void start(std::size_t concurrency = 0) { op = std::make_unique<OneOperator>(api.url(), concurrency); }
+  void start(std::size_t concurrency = 0, std::chrono::milliseconds status_pace = {}) {
+    op = std::make_unique<OneOperator>(api.url(), concurrency, status_pace);
+  }
   void TearDown() override { op.reset(); }
 
   bool until_pod(const api::ImageBuild& build, const build::Work& work, int attempt = 1) {
@@ -71,6 +75,36 @@ TEST_F(ControllerTest, BuildsAnImageAndCleansUp) {
   EXPECT_NE(
       op->metrics.text().find(R"(imagebuild_builds_total{namespace="team",reason="Succeeded",result="succeeded"} 1)"),
       std::string::npos);
+}
+
+TEST_F(ControllerTest, WritesNoStatusForAPodThatItMakesAheadOfItsTime) {
+  const api::ImageBuild build = put_build();
+  start(0, std::chrono::hours(1));
+  prepare(build);
+  kube::Json stage = *api.find(kube::pods(), {"team", pod_name(build, stage_work(0))});
+  stage["spec"]["nodeName"] = "node-1";
+  const std::string before = now(build).resource_version;
+  api.put(kube::pods(), stage);
+  ASSERT_TRUE(until_pod(build, kPublishWork));
+  EXPECT_EQ(now(build).resource_version, before);
+  op->report(build, pod_name(build, stage_work(0)), {.step = 0, .done = true});
+  ASSERT_TRUE(until_phase(build, BuildPhase::kPublishing));
+  EXPECT_EQ(now(build).status.stages.at(0).work.node, "node-1");
+}
+
+TEST_F(ControllerTest, DeletesTheRecordOnce) {
+  const api::ImageBuild build = put_build();
+  start();
+  prepare(build);
+  publish(build);
+  ASSERT_TRUE(until_cleaned_up(build));
+  const std::vector<fakes::ApiRequest> all = api.requests();
+  EXPECT_EQ(std::ranges::count_if(all,
+                                  [](const fakes::ApiRequest& request) {
+                                    return request.method == "DELETE" &&
+                                           request.path.find("/configmaps/") != std::string::npos;
+                                  }),
+            1);
 }
 
 TEST_F(ControllerTest, EndsTheBuildWithoutAnyReport) {
