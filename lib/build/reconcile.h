@@ -36,6 +36,8 @@ struct CreatePod {
   std::string node;
   // What it needs is still being made: it waits for the reports of those stages on the volume.
   bool early = false;
+  // PodRole::kKeep: the stages of which something is kept.
+  std::vector<int> stages = {};
   bool operator==(const CreatePod&) const = default;
 };
 struct DeletePod {
