@@ -231,6 +231,14 @@ class Bench:
         for name in names:
             client.call("POST", BUILDS, image_build(name))
 
+    def list_alone(self) -> float:
+        """Seconds that the API server takes for what the operator reads first, asked for by nobody else."""
+        begun, client = time.monotonic(), self._server.client()
+        for _ in client.stream(f"{BUILDS}?resourceVersion=0"):
+            pass
+        client.close()
+        return time.monotonic() - begun
+
     def start_with(self, finished: int) -> dict:
         """A start with so many finished builds there, and one that is created the moment the operator is ready."""
         self.counted()
@@ -245,8 +253,9 @@ class Bench:
             requests, before = len(self.counted()), operator.cpu_seconds()
             time.sleep(_REST_SECONDS)
             rest = (operator.cpu_seconds() - before) / _REST_SECONDS * 100
-            return {"synced": synced, "first pod": first, "memory": operator.memory_mib("VmRSS"), "peak": operator.memory_mib("VmHWM"),
-                    "cpu at rest": rest, "requests": requests, "cpu of the start": before}
+            measured = {"synced": synced, "first pod": first, "memory": operator.memory_mib("VmRSS"), "peak": operator.memory_mib("VmHWM"),
+                        "cpu at rest": rest, "requests": requests, "cpu of the start": before}
+        return measured | {"list alone": self.list_alone()}
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -352,6 +361,7 @@ def tabled(results: dict) -> Table:
     for count, rounds in results["finished"].items():
         aim = count == most
         table.add(f"{count} finished: synced after", median(rounds, "synced"), "s", 2)
+        table.add("  the API server's answer alone", median(rounds, "list alone"), "s")
         table.add(f"  a build created then has its first pod after", median(rounds, "first pod"), "s", 1, "first" if aim else "")
         table.add(f"  memory (RSS)", median(rounds, "memory"), "MiB", 96, "memory" if aim else "")
         table.add(f"  memory, at most", median(rounds, "peak"), "MiB")
